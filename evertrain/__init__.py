@@ -1,0 +1,1 @@
+"""evertrain, the library: nouns of continuous training, knowing no Prefect and no FastAPI."""

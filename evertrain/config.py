@@ -1,0 +1,280 @@
+"""Owns the pipeline's YAML as frozen, closed types with the contract's defaults; knows no file."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from evertrain.canonical import digest_of
+from evertrain.durations import Duration
+from evertrain.gates import Gate
+from evertrain.metrics import DEFAULT_METRICS, MetricName
+from evertrain.notifiers import Notifier
+from evertrain.numbers import Confidence, Count, Finite, NotNegative, Share, Whole
+from evertrain.records import Label, Task
+from evertrain.sources import Source
+from evertrain.strategies import Direct, Strategy
+
+ColumnName = Annotated[str, Field(min_length=1)]
+NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,62}$"
+
+
+class Section(BaseModel):
+    """A frozen part of the YAML that takes no key it doesn't know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class FeaturesConfig(Section):
+    """What callers send, by kind; a column named here is used whatever it holds."""
+
+    numeric: tuple[ColumnName, ...] = ()
+    categorical: tuple[ColumnName, ...] = ()
+    datetime: tuple[ColumnName, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All features, numeric ones first."""
+        return self.numeric + self.categorical + self.datetime
+
+
+class WindowConfig(Section):
+    """The newest ``holdout`` before as-of is held out, the ``train`` before it is learnt from."""
+
+    train: Duration
+    holdout: Duration
+
+
+class DataConfig(Section):
+    """Where rows come from and which column means what. ``features`` None: the default plan."""
+
+    source: Source
+    query: str | None = None
+    timestamp: ColumnName | None = None
+    target: ColumnName
+    positive: Label | None = None
+    entity: tuple[ColumnName, ...] = ()
+    features: FeaturesConfig | None = None
+    weight: ColumnName | None = None
+    window: WindowConfig | None = None
+
+
+class LabelsConfig(Section):
+    """Outcomes that arrive later, and how they are joined to rows."""
+
+    source: Source
+    join: Literal["prediction_id"] | tuple[ColumnName, ...]
+    column: ColumnName
+    arrived_at: ColumnName | None = None
+    delay: Duration = timedelta(0)
+
+
+class ExpectationConfig(BaseModel):
+    """One of Great Expectations' own, by its name there; all other keys are its arguments."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    type: Annotated[str, Field(pattern=r"^expect_[a-z0-9_]+$")]
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The expectation's arguments, as the YAML gives them."""
+        return dict(self.__pydantic_extra__ or {})
+
+
+class ValidationConfig(Section):
+    """What the rows must look like, and what happens to those that don't."""
+
+    expectations: tuple[ExpectationConfig, ...] = ()
+    on_failure: Literal["stop", "quarantine"] = "stop"
+    max_quarantine_share: Share = 0.05
+
+
+class FloatSpace(Section):
+    """A real number to search between ``low`` and ``high``."""
+
+    type: Literal["float"]
+    low: Finite
+    high: Finite
+    log: bool = False
+
+
+class IntSpace(Section):
+    """A whole number to search between ``low`` and ``high``."""
+
+    type: Literal["int"]
+    low: Whole
+    high: Whole
+    log: bool = False
+
+
+class CategoricalSpace(Section):
+    """A value to choose among ``choices``."""
+
+    type: Literal["categorical"]
+    choices: tuple[Label | None, ...] = Field(min_length=1)
+
+
+Space = Annotated[FloatSpace | IntSpace | CategoricalSpace, Field(discriminator="type")]
+
+
+class SearchConfig(Section):
+    """A search for better parameters."""
+
+    trials: Count
+    timeout: Duration | None = None
+    space: dict[str, Space] = Field(min_length=1)
+
+
+class TrainingConfig(Section):
+    """Which estimator learns, and how."""
+
+    estimator: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")]
+    params: dict[str, Any] = {}
+    search: SearchConfig | None = None
+    class_weight: Literal["none", "balanced"] = "none"
+    calibration: Literal["none", "sigmoid", "isotonic"] = "none"
+    timeout: Duration = timedelta(hours=1)
+    seed: Annotated[Whole, Field(ge=0, lt=2**32)] = 0
+
+
+class EvaluationConfig(Section):
+    """How a candidate is judged; the first metric is the primary one."""
+
+    task: Task
+    metrics: tuple[MetricName, ...] = Field(default=(), min_length=1, validate_default=False)
+    slices: tuple[ColumnName, ...] = ()
+    gates: tuple[Gate, ...] = Field(default=(), validate_default=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_defaults(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or value.get("task") not in DEFAULT_METRICS:
+            return value
+        metrics = value.get("metrics") or DEFAULT_METRICS[value["task"]]
+        gates = value.get("gates")
+        return {**value, "metrics": metrics, "gates": default_gates(metrics) if gates is None else gates}
+
+
+def default_gates(metrics: Any) -> Any:
+    """Build the gates a pipeline has that names none; *metrics* may be faulty, and is then no gate's concern."""
+    if not isinstance(metrics, list | tuple) or not all(isinstance(name, str) for name in metrics):
+        return ()
+    gates: list[dict[str, Any]] = [{"type": "beats_champion", "metric": metrics[0]}]
+    gates += [{"type": "not_worse", "metric": name} for name in metrics[1:2]]
+    return (*gates, {"type": "signature"})
+
+
+class GuardrailsConfig(Section):
+    """What ends a rollout."""
+
+    max_error_rate: Share = 0.01
+    max_p99_ratio: Annotated[float, Field(gt=0)] = 1.5
+
+
+class PromotionConfig(Section):
+    """How a version that passed its gates takes over."""
+
+    strategy: Strategy = Direct()
+    guardrails: GuardrailsConfig = GuardrailsConfig()
+    approval: Literal["none", "required"] = "none"
+    allow_signature_change: bool = False
+
+
+class ServingConfig(Section):
+    """What the service keeps of the requests it answers."""
+
+    log_predictions: bool = True
+    sample: Share = 1.0
+
+
+class BatchConfig(Section):
+    """Scheduled batch scoring."""
+
+    schedule: str | None = None
+    input: str | None = None
+    output: str | None = None
+
+
+class CurrentConfig(Section):
+    """The rows a drift check looks at."""
+
+    from_: Literal["source", "predictions"] = Field(default="source", alias="from")
+    window: Duration = timedelta(days=7)
+    min_rows: Count = 500
+
+
+class PerformanceConfig(Section):
+    """Retrain when the champion's metric on new labels falls by more than ``max_drop``."""
+
+    metric: MetricName
+    max_drop: NotNegative
+
+
+class RegretConfig(Section):
+    """Retrain when a probe that learnt from newer rows beats the champion on the newest."""
+
+    metric: MetricName
+    min_gain: NotNegative = 0.01
+    confidence: Confidence = 0.95
+
+
+class ConfirmConfig(Section):
+    """How many of the last checks must agree."""
+
+    checks: Count = 1
+    of: Count = 1
+
+
+class DriftConfig(Section):
+    """When to look, what at, and what starts a retrain."""
+
+    schedule: str | None = None
+    reference: Literal["training", "rolling"] = "training"
+    current: CurrentConfig = CurrentConfig()
+    max_share: Share = 0.3
+    performance: PerformanceConfig | None = None
+    regret: RegretConfig | None = None
+    confirm: ConfirmConfig = ConfirmConfig()
+    cooldown: Duration = timedelta(hours=24)
+    retrain_on: tuple[Literal["data", "performance", "regret"], ...] = ("data",)
+
+
+class ScheduleConfig(Section):
+    """When to train without being asked."""
+
+    train: str | None = None
+    timezone: str = "UTC"
+
+
+class PipelineConfig(Section):
+    """One pipeline: one YAML file."""
+
+    name: Annotated[str, Field(pattern=NAME_PATTERN)]
+    description: str = ""
+    owner: str = ""
+    data: DataConfig
+    labels: LabelsConfig | None = None
+    validation: ValidationConfig = ValidationConfig()
+    training: TrainingConfig
+    evaluation: EvaluationConfig
+    promotion: PromotionConfig = PromotionConfig()
+    serving: ServingConfig = ServingConfig()
+    batch: BatchConfig = BatchConfig()
+    drift: DriftConfig = DriftConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    notify: tuple[Notifier, ...] = ()
+
+    @property
+    def primary_metric(self) -> MetricName:
+        """The metric a candidate is judged by first."""
+        return self.evaluation.metrics[0]
+
+    def digest(self) -> str:
+        """SHA-256 of all that can change a run's outcome: without description, owner, notify and schedules."""
+        outside = {"description", "owner", "notify", "schedule"}
+        facts = self.model_dump(mode="json", by_alias=True, exclude=outside)
+        facts["drift"].pop("schedule")
+        facts["batch"].pop("schedule")
+        return digest_of(facts)

@@ -1,0 +1,29 @@
+"""Owns the named places at which a test may kill this process; without ``EVERTRAIN_FAILPOINT`` they do nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+
+VARIABLE = "EVERTRAIN_FAILPOINT"
+
+# A place is counted per process, so the count can live nowhere but here; it stays empty outside of kill tests.
+_hits: Counter[str] = Counter()
+
+
+def failpoint(name: str) -> None:
+    """End this process with SIGKILL if the environment asks for it here.
+
+    Args:
+        name: The place. ``EVERTRAIN_FAILPOINT=name`` kills at the first passage, ``name:3`` at the third.
+    """
+    wanted = os.environ.get(VARIABLE)
+    if wanted is None:
+        return
+    place, _, passage = wanted.partition(":")
+    if place != name:
+        return
+    _hits[name] += 1
+    if _hits[name] == int(passage or 1):
+        os.kill(os.getpid(), signal.SIGKILL)

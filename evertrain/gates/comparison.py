@@ -1,0 +1,24 @@
+"""Owns what the gates that compare two models share: the result with a gain, and "not shown"."""
+
+from __future__ import annotations
+
+from evertrain.records import Gain, GateEvidence, GateResult, Verdict
+
+
+def with_gain(kind: str, gain: Gain, verdict: Verdict, reason: str) -> GateResult:
+    """Build a verdict that rests on *gain*."""
+    return GateResult(
+        type=kind,
+        metric=gain.metric,
+        verdict=verdict,
+        gain=gain.gain,
+        low=gain.low,
+        high=gain.high,
+        reason=reason,
+    )
+
+
+def not_shown(kind: str, metric: str, evidence: GateEvidence) -> GateResult:
+    """Say that nothing could be compared, and why; it doesn't hold a promotion."""
+    reason = evidence.evaluation.champion_missing or "there is no champion to compare with"
+    return GateResult(type=kind, metric=metric, verdict="not_shown", reason=reason)

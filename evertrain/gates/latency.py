@@ -1,0 +1,15 @@
+"""Owns the gate ``latency``: what one row through the bundle may take."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class LatencyGate(BaseModel):
+    """Passes if one row takes at most ``p99_ms``, in process, over 1,000 calls after warm-up."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    type: Literal["latency"]
+    p99_ms: Annotated[float, Field(gt=0)]

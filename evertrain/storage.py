@@ -1,0 +1,344 @@
+"""Owns the object store: five verbs over named byte strings; a local folder now, S3 later."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from evertrain.errors import ConfigError, StorageError, StorageUnavailable
+from evertrain.failpoints import failpoint
+from evertrain.liveness import host_tag, started_at
+
+TEMP_PREFIX = ".tmp-"
+LEFTOVER_SECONDS = 3600.0
+GONE = ""
+_KEY_BYTES = 1024
+_PART_BYTES = 255
+_BUSY = frozenset({errno.EAGAIN, errno.EBUSY, errno.EINTR, errno.ESTALE, errno.ETIMEDOUT})
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK})
+
+Link = Callable[[Path, Path], None]
+
+
+class Store(Protocol):
+    """Named byte strings. Every verb raises StorageError when the store can't do it."""
+
+    @property
+    def where(self) -> str:
+        """What ``open_store`` was given: lets another process open the same store."""
+        ...
+
+    def get(self, key: str) -> bytes | None:
+        """The bytes under *key*; None if there are none."""
+        ...
+
+    def put(self, key: str, data: bytes) -> None:
+        """Write or overwrite *key* at once: readers see the old or the new bytes, never a part."""
+        ...
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        """Write *key* unless it exists. True: these bytes are stored; False: someone else's were there."""
+        ...
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """Every key that begins with *prefix*, in sort order."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove *key*; no error if it isn't there."""
+        ...
+
+    def age_seconds(self, key: str) -> float | None:
+        """Seconds since *key* was last written, on the store's own clock; None if it isn't there."""
+        ...
+
+    def get_if_changed(self, key: str, tag: str | None) -> tuple[bytes, str] | None:
+        """Poll *key*: its bytes and their tag if they aren't those of *tag*.
+
+        Args:
+            key: What to read.
+            tag: The tag of the last answer; None at the first call.
+
+        Returns:
+            None if nothing changed; at the first call (tag None) that means that the key isn't there.
+            ``(b"", GONE)`` if a key that had been seen is there no more.
+        """
+        ...
+
+
+def open_store(where: str) -> Store:
+    """Open the store at *where*, make its folder, try it out and clear what killed writers left.
+
+    Args:
+        where: A folder. ``s3://bucket/prefix`` isn't supported yet.
+
+    Raises:
+        ConfigError: *where* names a kind of store that evertrain doesn't have.
+        StorageError: The folder can't be made or written, or its file system can't hold a journal.
+    """
+    store = attach_store(where)
+    store.prepare()
+    return store
+
+
+def attach_store(where: str) -> LocalStore:
+    """The store at *where* as it stands: nothing is made, tried or cleared. For helper processes."""
+    if where.startswith("s3://"):
+        raise ConfigError(f"EVERTRAIN_STORE is {where!r}: S3 stores are not supported yet; name a local folder.")
+    if "://" in where or not where or "\0" in where:
+        raise ConfigError(f"EVERTRAIN_STORE is {where!r}; expected the path of a local folder.")
+    return LocalStore(Path(where))
+
+
+class LocalStore:
+    """A store in a folder of a file system that has hard links.
+
+    Args:
+        root: The folder; made by ``prepare``.
+        link: Gives an existing file a second name, failing if that name exists. Tests plant faults here.
+    """
+
+    def __init__(self, root: Path, *, link: Link = os.link) -> None:
+        self.root = root.absolute()
+        self._link = link
+
+    @property
+    def where(self) -> str:
+        """The folder, as text."""
+        return str(self.root)
+
+    def path(self, key: str) -> Path:
+        """The file that holds *key*, for readers that want a file; it need not exist.
+
+        Raises:
+            StorageError: *key* isn't a key.
+        """
+        _check_key(key)
+        return self.root / key
+
+    def get(self, key: str) -> bytes | None:
+        """See Store."""
+        path = self.path(key)
+        with _told("read", key, self.root):
+            try:
+                return path.read_bytes()
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                return None
+
+    def put(self, key: str, data: bytes) -> None:
+        """See Store."""
+        path = self.path(key)
+        with _told("write", key, self.root), _temp_file(path.parent, data) as temp:
+            failpoint("store-before-replace")
+            temp.replace(path)
+            failpoint("store-after-replace")
+            _sync_folder(path.parent)
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        """See Store."""
+        path = self.path(key)
+        with _told("write", key, self.root):
+            return self._create(path, data)
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """See Store."""
+        _check_prefix(prefix)
+        with _told("list", prefix, self.root):
+            files = _files_below(self.root / prefix.rpartition("/")[0])
+            keys = (path.relative_to(self.root).as_posix() for path in files if not _is_temp(path.name))
+            return iter(sorted(key for key in keys if key.startswith(prefix)))
+
+    def delete(self, key: str) -> None:
+        """See Store."""
+        path = self.path(key)
+        with _told("delete", key, self.root):
+            try:
+                path.unlink()
+            except (FileNotFoundError, NotADirectoryError):
+                return
+            _sync_folder(path.parent)
+
+    def age_seconds(self, key: str) -> float | None:
+        """See Store."""
+        path = self.path(key)
+        with _told("read the age of", key, self.root):
+            try:
+                written = path.stat().st_mtime
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            return max(0.0, self._now_seconds() - written)
+
+    def get_if_changed(self, key: str, tag: str | None) -> tuple[bytes, str] | None:
+        """See Store."""
+        data = self.get(key)
+        if data is None:
+            return None if tag in (None, GONE) else (b"", GONE)
+        # The content itself is the tag: inodes are used again and time stamps are too coarse.
+        found = hashlib.sha256(data).hexdigest()
+        return None if found == tag else (data, found)
+
+    def prepare(self) -> None:
+        """Make the folder, try put-if-absent on it and remove what killed writers left.
+
+        Raises:
+            StorageError: The folder can't be made or written, has no hard links, or lets a second writer win.
+        """
+        with _told("open the store", "", self.root):
+            _make_folder(self.root)
+            self._probe()
+            now_seconds = self._now_seconds()
+            for path in _files_below(self.root):
+                if _is_temp(path.name) and _is_leftover(path, now_seconds):
+                    path.unlink(missing_ok=True)
+
+    def _probe(self) -> None:
+        name = _temp_path(self.root)
+        try:
+            first, second = self._create(name, b"1"), self._create(name, b"2")
+        except OSError as cause:
+            if cause.errno not in _NO_LINKS or cause.filename2 is None:
+                raise
+            raise StorageError(
+                f"The file system of {self.root} has no hard links, which the journal needs; "
+                "set EVERTRAIN_STORE to a folder on a local disk.",
+                folder=str(self.root),
+            ) from cause
+        finally:
+            name.unlink(missing_ok=True)
+        if not first or second:
+            raise StorageError(
+                f"The file system of {self.root} let a second writer overwrite what the first had written; the "
+                "journal would not be safe there. Set EVERTRAIN_STORE to a folder on a local disk.",
+                folder=str(self.root),
+            )
+
+    def _create(self, path: Path, data: bytes) -> bool:
+        with _temp_file(path.parent, data) as temp:
+            failpoint("store-before-link")
+            try:
+                self._link(temp, path)
+            except FileExistsError:
+                return False
+            failpoint("store-after-link")
+            temp.unlink()
+            _sync_folder(path.parent)
+            return True
+
+    def _now_seconds(self) -> float:
+        # The clock of whoever keeps the files (an NFS server, say), not this host's.
+        with _temp_file(self.root, b"") as temp:
+            return temp.stat().st_mtime
+
+
+@contextmanager
+def _told(verb: str, key: str, root: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as cause:
+        what = f"{verb} {key!r}" if key else verb
+        kind = StorageUnavailable if cause.errno in _BUSY else StorageError
+        raise kind(
+            f"Can't {what} in {root}: {cause.strerror or cause}. {_advice(cause.errno)}", key=key, folder=str(root)
+        ) from cause
+
+
+def _advice(number: int | None) -> str:
+    if number in _FULL:
+        return "Free some space there (`evertrain prune` helps) or set EVERTRAIN_STORE to another folder."
+    if number in _FORBIDDEN:
+        return "Allow this user to write there or set EVERTRAIN_STORE (or EVERTRAIN_HOME) to a writable folder."
+    if number in _BUSY:
+        return "Try again; if it stays so, look at the disk or the server that holds this folder."
+    return "Look at the disk that holds this folder, or set EVERTRAIN_STORE to another one."
+
+
+@contextmanager
+def _temp_file(folder: Path, data: bytes) -> Iterator[Path]:
+    _make_folder(folder)
+    temp = _temp_path(folder)
+    try:
+        with temp.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        yield temp
+    finally:
+        temp.unlink(missing_ok=True)
+
+
+def _temp_path(folder: Path) -> Path:
+    return folder / f"{TEMP_PREFIX}{host_tag()}-{os.getpid()}-{uuid.uuid4().hex}"
+
+
+def _is_temp(name: str) -> bool:
+    return name.startswith(TEMP_PREFIX)
+
+
+def _is_leftover(path: Path, now_seconds: float) -> bool:
+    host, _, rest = path.name.removeprefix(TEMP_PREFIX).partition("-")
+    pid = rest.partition("-")[0]
+    if host == host_tag() and pid.isdecimal() and started_at(int(pid)) is None:
+        return True
+    try:
+        return now_seconds - path.stat().st_mtime > LEFTOVER_SECONDS
+    except FileNotFoundError:
+        return False
+
+
+def _make_folder(folder: Path) -> None:
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    for parent, _, names in os.walk(folder, onerror=_refuse_unreadable):
+        yield from (Path(parent, name) for name in names)
+
+
+def _refuse_unreadable(error: OSError) -> None:
+    # os.walk would pass over a folder that it may not read; a key that isn't listed would look deleted.
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error
+
+
+def _check_key(key: str) -> None:
+    parts = key.split("/")
+    if any(part in ("", ".", "..") or _is_temp(part) for part in parts) or not _is_writable_name(key):
+        raise StorageError(
+            f"{key!r} can't be a key of the store; expected names joined by single slashes, without '..', "
+            f"of at most {_KEY_BYTES} bytes.",
+            key=key,
+        )
+
+
+def _check_prefix(prefix: str) -> None:
+    whole = prefix.removesuffix("/")
+    if whole or prefix:
+        _check_key(whole)
+
+
+def _is_writable_name(key: str) -> bool:
+    try:
+        sizes = [len(part.encode()) for part in key.split("/")]
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in key and "\\" not in key and max(sizes) <= _PART_BYTES and len(key.encode()) <= _KEY_BYTES
