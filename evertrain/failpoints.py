@@ -1,4 +1,4 @@
-"""Owns the named places at which a test may kill this process; without ``EVERTRAIN_FAILPOINT`` they do nothing."""
+"""Owns the named places where a test may kill this process; unset, ``EVERTRAIN_FAILPOINT`` costs nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import Counter
 
 VARIABLE = "EVERTRAIN_FAILPOINT"
 
-# A place is counted per process, so the count can live nowhere but here; it stays empty outside of kill tests.
+# A place is counted per process, so the count can only live here; outside of kill tests it stays empty.
 _hits: Counter[str] = Counter()
 
 

@@ -21,7 +21,7 @@ class ProcessIdentity:
         host: Host name, for people.
         host_id: Host name, boot and pid namespace: equal means that pids can be compared.
         pid: Process id within that namespace.
-        started: Clock ticks since boot where ``/proc`` exists (no clock change moves them), else epoch seconds.
+        started: Clock ticks since boot (no clock change moves them) where ``/proc`` is, else epoch seconds.
     """
 
     host: str

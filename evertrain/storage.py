@@ -5,18 +5,25 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
 from evertrain.errors import ConfigError, StorageError, StorageUnavailable
-from evertrain.failpoints import failpoint
-from evertrain.liveness import host_tag, started_at
+from evertrain.files import (
+    Link,
+    create_file,
+    is_temporary,
+    list_files,
+    make_folder,
+    read_clock_seconds,
+    remove_leftovers,
+    replace_file,
+    sync_folder,
+    temporary_path,
+)
 
-TEMP_PREFIX = ".tmp-"
-LEFTOVER_SECONDS = 3600.0
 GONE = ""
 _KEY_BYTES = 1024
 _PART_BYTES = 255
@@ -24,8 +31,6 @@ _BUSY = frozenset({errno.EAGAIN, errno.EBUSY, errno.EINTR, errno.ESTALE, errno.E
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK})
-
-Link = Callable[[Path, Path], None]
 
 
 class Store(Protocol):
@@ -92,7 +97,9 @@ def open_store(where: str) -> Store:
 def attach_store(where: str) -> LocalStore:
     """The store at *where* as it stands: nothing is made, tried or cleared. For helper processes."""
     if where.startswith("s3://"):
-        raise ConfigError(f"EVERTRAIN_STORE is {where!r}: S3 stores are not supported yet; name a local folder.")
+        raise ConfigError(
+            f"EVERTRAIN_STORE is {where!r}: S3 stores are not supported yet; name a local folder."
+        )
     if "://" in where or not where or "\0" in where:
         raise ConfigError(f"EVERTRAIN_STORE is {where!r}; expected the path of a local folder.")
     return LocalStore(Path(where))
@@ -136,24 +143,21 @@ class LocalStore:
     def put(self, key: str, data: bytes) -> None:
         """See Store."""
         path = self.path(key)
-        with _told("write", key, self.root), _temp_file(path.parent, data) as temp:
-            failpoint("store-before-replace")
-            temp.replace(path)
-            failpoint("store-after-replace")
-            _sync_folder(path.parent)
+        with _told("write", key, self.root):
+            replace_file(path, data)
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
         """See Store."""
         path = self.path(key)
         with _told("write", key, self.root):
-            return self._create(path, data)
+            return create_file(path, data, self._link)
 
     def list(self, prefix: str) -> Iterator[str]:
         """See Store."""
         _check_prefix(prefix)
         with _told("list", prefix, self.root):
-            files = _files_below(self.root / prefix.rpartition("/")[0])
-            keys = (path.relative_to(self.root).as_posix() for path in files if not _is_temp(path.name))
+            files = list_files(self.root / prefix.rpartition("/")[0])
+            keys = (path.relative_to(self.root).as_posix() for path in files)
             return iter(sorted(key for key in keys if key.startswith(prefix)))
 
     def delete(self, key: str) -> None:
@@ -164,7 +168,7 @@ class LocalStore:
                 path.unlink()
             except (FileNotFoundError, NotADirectoryError):
                 return
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
 
     def age_seconds(self, key: str) -> float | None:
         """See Store."""
@@ -174,7 +178,7 @@ class LocalStore:
                 written = path.stat().st_mtime
             except (FileNotFoundError, NotADirectoryError):
                 return None
-            return max(0.0, self._now_seconds() - written)
+            return max(0.0, read_clock_seconds(self.root) - written)
 
     def get_if_changed(self, key: str, tag: str | None) -> tuple[bytes, str] | None:
         """See Store."""
@@ -192,17 +196,14 @@ class LocalStore:
             StorageError: The folder can't be made or written, has no hard links, or lets a second writer win.
         """
         with _told("open the store", "", self.root):
-            _make_folder(self.root)
+            make_folder(self.root)
             self._probe()
-            now_seconds = self._now_seconds()
-            for path in _files_below(self.root):
-                if _is_temp(path.name) and _is_leftover(path, now_seconds):
-                    path.unlink(missing_ok=True)
+            remove_leftovers(self.root)
 
     def _probe(self) -> None:
-        name = _temp_path(self.root)
+        name = temporary_path(self.root)
         try:
-            first, second = self._create(name, b"1"), self._create(name, b"2")
+            first, second = (create_file(name, text, self._link) for text in (b"1", b"2"))
         except OSError as cause:
             if cause.errno not in _NO_LINKS or cause.filename2 is None:
                 raise
@@ -215,27 +216,10 @@ class LocalStore:
             name.unlink(missing_ok=True)
         if not first or second:
             raise StorageError(
-                f"The file system of {self.root} let a second writer overwrite what the first had written; the "
-                "journal would not be safe there. Set EVERTRAIN_STORE to a folder on a local disk.",
+                f"The file system of {self.root} let a second writer overwrite what a first had written; "
+                "the journal would not be safe there. Set EVERTRAIN_STORE to a folder on a local disk.",
                 folder=str(self.root),
             )
-
-    def _create(self, path: Path, data: bytes) -> bool:
-        with _temp_file(path.parent, data) as temp:
-            failpoint("store-before-link")
-            try:
-                self._link(temp, path)
-            except FileExistsError:
-                return False
-            failpoint("store-after-link")
-            temp.unlink()
-            _sync_folder(path.parent)
-            return True
-
-    def _now_seconds(self) -> float:
-        # The clock of whoever keeps the files (an NFS server, say), not this host's.
-        with _temp_file(self.root, b"") as temp:
-            return temp.stat().st_mtime
 
 
 @contextmanager
@@ -246,7 +230,9 @@ def _told(verb: str, key: str, root: Path) -> Iterator[None]:
         what = f"{verb} {key!r}" if key else verb
         kind = StorageUnavailable if cause.errno in _BUSY else StorageError
         raise kind(
-            f"Can't {what} in {root}: {cause.strerror or cause}. {_advice(cause.errno)}", key=key, folder=str(root)
+            f"Can't {what} in {root}: {cause.strerror or cause}. {_advice(cause.errno)}",
+            key=key,
+            folder=str(root),
         ) from cause
 
 
@@ -254,75 +240,15 @@ def _advice(number: int | None) -> str:
     if number in _FULL:
         return "Free some space there (`evertrain prune` helps) or set EVERTRAIN_STORE to another folder."
     if number in _FORBIDDEN:
-        return "Allow this user to write there or set EVERTRAIN_STORE (or EVERTRAIN_HOME) to a writable folder."
+        return "Let this user write there, or set EVERTRAIN_STORE or EVERTRAIN_HOME to a writable folder."
     if number in _BUSY:
         return "Try again; if it stays so, look at the disk or the server that holds this folder."
     return "Look at the disk that holds this folder, or set EVERTRAIN_STORE to another one."
 
 
-@contextmanager
-def _temp_file(folder: Path, data: bytes) -> Iterator[Path]:
-    _make_folder(folder)
-    temp = _temp_path(folder)
-    try:
-        with temp.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        yield temp
-    finally:
-        temp.unlink(missing_ok=True)
-
-
-def _temp_path(folder: Path) -> Path:
-    return folder / f"{TEMP_PREFIX}{host_tag()}-{os.getpid()}-{uuid.uuid4().hex}"
-
-
-def _is_temp(name: str) -> bool:
-    return name.startswith(TEMP_PREFIX)
-
-
-def _is_leftover(path: Path, now_seconds: float) -> bool:
-    host, _, rest = path.name.removeprefix(TEMP_PREFIX).partition("-")
-    pid = rest.partition("-")[0]
-    if host == host_tag() and pid.isdecimal() and started_at(int(pid)) is None:
-        return True
-    try:
-        return now_seconds - path.stat().st_mtime > LEFTOVER_SECONDS
-    except FileNotFoundError:
-        return False
-
-
-def _make_folder(folder: Path) -> None:
-    if folder.is_dir():
-        return
-    _make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
-    _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _files_below(folder: Path) -> Iterator[Path]:
-    for parent, _, names in os.walk(folder, onerror=_refuse_unreadable):
-        yield from (Path(parent, name) for name in names)
-
-
-def _refuse_unreadable(error: OSError) -> None:
-    # os.walk would pass over a folder that it may not read; a key that isn't listed would look deleted.
-    if not isinstance(error, FileNotFoundError | NotADirectoryError):
-        raise error
-
-
 def _check_key(key: str) -> None:
     parts = key.split("/")
-    if any(part in ("", ".", "..") or _is_temp(part) for part in parts) or not _is_writable_name(key):
+    if any(part in ("", ".", "..") or is_temporary(part) for part in parts) or not _is_writable_name(key):
         raise StorageError(
             f"{key!r} can't be a key of the store; expected names joined by single slashes, without '..', "
             f"of at most {_KEY_BYTES} bytes.",
@@ -341,4 +267,5 @@ def _is_writable_name(key: str) -> bool:
         sizes = [len(part.encode()) for part in key.split("/")]
     except UnicodeEncodeError:
         return False
-    return "\0" not in key and "\\" not in key and max(sizes) <= _PART_BYTES and len(key.encode()) <= _KEY_BYTES
+    short = max(sizes) <= _PART_BYTES and len(key.encode()) <= _KEY_BYTES
+    return short and "\0" not in key and "\\" not in key
