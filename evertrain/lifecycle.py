@@ -176,6 +176,9 @@ def _apply_rolled_back(state: PipelineState, entry: Entry) -> PipelineState:
 
 def _apply_alias_repaired(state: PipelineState, entry: Entry) -> PipelineState:
     _text(entry, "alias")
+    for name in ("found", "set"):
+        if name not in entry.data or not isinstance(entry.data[name], int | None):
+            raise Illegal(f"{name} is {entry.data.get(name)!r}, not a version")
     return state
 
 

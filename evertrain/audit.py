@@ -1,0 +1,80 @@
+"""Owns what a person reads of a journal: one plain row for each entry, and the verdict on the whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from evertrain.chain import Entry, Illegal
+from evertrain.lifecycle import PipelineState
+from evertrain.release import ReleaseJournal
+from evertrain.verification import Verification
+
+_CLAIM = "process {owner[pid]} on {owner[host]}, attempt {attempt}"
+_WHAT = {
+    "claimed": "{purpose} claimed by " + _CLAIM,
+    "taken_over": "{purpose} taken over from claim {from} by " + _CLAIM,
+    "released": "{purpose} released",
+    "registered": "version {version} registered: bundle {bundle}, snapshot {snapshot}",
+    "held": "version {version} held in generation {generation}",
+    "promoted": "version {version} promoted, generation {generation}",
+    "rolled_back": "version {from} rolled back to {to}, generation {generation}",
+    "alias_repaired": "alias {alias} put back from version {found} to {set}",
+}
+
+
+@dataclass(frozen=True)
+class AuditRow:
+    """One entry, for the table and for JSON; ``version`` is None where the entry speaks of none."""
+
+    number: int
+    at: str
+    actor: str
+    kind: str
+    what: str
+    why: str
+    version: int | None
+
+
+def show(journal: ReleaseJournal) -> list[AuditRow]:
+    """Every entry of *journal*, oldest first; one that the fold ignores says so.
+
+    Raises:
+        JournalTampered: The journal's chain doesn't hold.
+        StorageError: The store can't be read.
+    """
+    entries, _ = journal.read()
+    state = journal.fold.initial
+    rows = []
+    for entry in entries:
+        state, ignored = _step(journal, state, entry)
+        rows.append(_row(entry, ignored))
+    return rows
+
+
+def verify(journal: ReleaseJournal) -> Verification:
+    """Check the whole of *journal*; nothing is changed.
+
+    Raises:
+        StorageError: The store can't be read.
+    """
+    return journal.verify()
+
+
+def _step(journal: ReleaseJournal, state: PipelineState, entry: Entry) -> tuple[PipelineState, str]:
+    try:
+        return journal.fold.apply(state, entry), ""
+    except Illegal as verdict:
+        return state, f"ignored, it isn't legal: {verdict}"
+
+
+def _row(entry: Entry, ignored: str) -> AuditRow:
+    version = entry.data.get("to" if entry.kind == "rolled_back" else "version")
+    return AuditRow(
+        number=entry.number,
+        at=entry.at,
+        actor=entry.actor,
+        kind=entry.kind,
+        what=ignored or _WHAT[entry.kind].format_map(entry.data),
+        why=entry.reason,
+        version=version if isinstance(version, int) else None,
+    )
