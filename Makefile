@@ -92,4 +92,4 @@ full-%: .venv
 
 lock:
 	@uv pip compile pyproject.toml --quiet --all-extras --group build --group test --group lint --universal \
-		--python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -o requirements.lock
+		--python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements.lock

