@@ -119,3 +119,9 @@ class ModelNotReady(EvertrainError):
     """The service has no verified, warmed model yet; it answers 503."""
 
     exit_code = 5
+
+
+class ModelFailed(EvertrainError):
+    """A model raised while it answered, or gave a number that isn't finite; the service answers 500."""
+
+    exit_code = 4

@@ -1,0 +1,180 @@
+"""Owns scikit-learn models as skops bytes: written the same each time, read under one frozen list of types."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import warnings
+import zipfile
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evertrain.errors import BundleRefused, ModelFailed
+from evertrain.predictions import Prediction, Runner
+from evertrain.records import Signature
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TRUSTED_TYPES = frozenset({"numpy.dtype"})
+
+_SCHEMA = "schema.json"
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def dump_native(model: Any) -> bytes:
+    """Write a fitted scikit-learn pipeline as skops; the same model gives the same bytes.
+
+    Raises:
+        BundleRefused: It holds a type outside the list, or one that skops can't write; the message names it.
+    """
+    import skops.io
+
+    try:
+        data = skops.io.dumps(model)
+    except Exception as cause:
+        raise BundleRefused(f"The fitted model can't be written as skops: {cause}") from cause
+    _refuse_untrusted(data)
+    return _without_addresses(data)
+
+
+def load_native(data: bytes) -> Any:
+    """Read a pipeline that ``dump_native`` wrote.
+
+    Raises:
+        BundleRefused: A type outside the list, another version of scikit-learn, or bytes that aren't skops.
+    """
+    import skops.io
+    from sklearn.exceptions import InconsistentVersionWarning
+
+    untrusted = _refuse_untrusted(data)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", InconsistentVersionWarning)
+            return skops.io.loads(data, trusted=untrusted)
+    except InconsistentVersionWarning as cause:
+        raise BundleRefused(
+            f"The model was trained with scikit-learn {cause.original_sklearn_version}, but "
+            f"{cause.current_sklearn_version} is installed; install that version or train again."
+        ) from cause
+    except Exception as cause:
+        raise BundleRefused(f"The native model can't be read: {cause}") from cause
+
+
+def open_native(data: bytes, signature: Signature) -> Runner:
+    """Open a native model as what answers model inputs; raises BundleRefused as ``load_native`` does."""
+    return native_runner(load_native(data), signature)
+
+
+def native_runner(pipeline: Any, signature: Signature) -> Runner:
+    """Make a fitted pipeline answer model inputs; the runner raises ModelFailed when the pipeline raises."""
+
+    def run(inputs: Mapping[str, np.ndarray]) -> Prediction:
+        try:
+            with np.errstate(all="ignore"):
+                return _predict(pipeline, as_frame(inputs), signature)
+        except Exception as cause:
+            line = (str(cause).splitlines() or [""])[0]
+            raise ModelFailed(f"The model failed: {type(cause).__name__}: {line}"[:300]) from cause
+
+    return run
+
+
+def as_frame(inputs: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Lay model inputs side by side, as scikit-learn's column transformer wants them."""
+    import pandas as pd
+
+    return pd.DataFrame(dict(inputs), copy=False)
+
+
+def _predict(pipeline: Any, frame: pd.DataFrame, signature: Signature) -> Prediction:
+    matrix = pipeline[:-1].transform(frame)
+    model = pipeline[-1]
+    answers = np.asarray(model.predict(matrix)).reshape(-1)
+    if signature.classes is None:
+        return Prediction(values=answers.astype(np.float64))
+    probabilities = model.predict_proba(matrix).astype(np.float64) if signature.has_probabilities else None
+    return Prediction(codes=answers.astype(np.int64), probabilities=probabilities)
+
+
+def _refuse_untrusted(data: bytes) -> list[str]:
+    import skops.io
+
+    try:
+        found = skops.io.get_untrusted_types(data=data)
+    except Exception as cause:
+        raise BundleRefused(f"The native model can't be read as skops: {cause}") from cause
+    outside = sorted(set(found) - TRUSTED_TYPES)
+    if outside:
+        raise BundleRefused(
+            f"The model holds {', '.join(outside)}, which evertrain doesn't load; choose other parameters or "
+            "another estimator.",
+            types=outside,
+        )
+    return list(found)
+
+
+def _without_addresses(data: bytes) -> bytes:
+    """Number skops' nodes in reading order: it names them by memory address, and its entries bear the time."""
+    renamed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(renamed, "w") as new:
+        schema = json.loads(old.read(_SCHEMA))
+        numbers: dict[str, int] = {}
+        _renumber(schema, numbers, itertools.count())
+        names = {_new_name(name, numbers): name for name in old.namelist() if name != _SCHEMA}
+        for name in sorted(names):
+            _add(new, name, _without_padding(name, old.read(names[name])))
+        _add(new, _SCHEMA, json.dumps(schema, separators=(",", ":")).encode())
+    return renamed.getvalue()
+
+
+def _renumber(node: Any, numbers: dict[str, int], fresh: Iterator[int]) -> None:
+    if isinstance(node, list):
+        for each in node:
+            _renumber(each, numbers, fresh)
+    if not isinstance(node, dict):
+        return
+    if isinstance(node.get("__id__"), int):
+        # Whether two equal plain values are one object is Python's mood, so each gets its own number.
+        plain = node.get("__loader__") == "JsonNode"
+        node["__id__"] = next(fresh) if plain else _number(str(node["__id__"]), numbers, fresh)
+    if isinstance(node.get("file"), str):
+        _number(node["file"].partition(".")[0], numbers, fresh)
+        node["file"] = _new_name(node["file"], numbers)
+    for each in node.values():
+        _renumber(each, numbers, fresh)
+
+
+def _number(name: str, numbers: dict[str, int], fresh: Iterator[int]) -> int:
+    if name not in numbers:
+        numbers[name] = next(fresh)
+    return numbers[name]
+
+
+def _new_name(name: str, numbers: Mapping[str, int]) -> str:
+    stem, _, suffix = name.partition(".")
+    return f"{numbers[stem]}.{suffix}"
+
+
+def _without_padding(name: str, data: bytes) -> bytes:
+    """Blank the bytes between a structured array's fields: trees leave there what the memory held before."""
+    if not name.endswith(".npy"):
+        return data
+    array = np.load(io.BytesIO(data), allow_pickle=False)
+    if array.dtype.names is None:
+        return data
+    clean = np.zeros(array.shape, dtype=array.dtype)
+    for each in array.dtype.names:
+        clean[each] = array[each]
+    buffer = io.BytesIO()
+    np.save(buffer, clean, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
+    entry = zipfile.ZipInfo(name, date_time=_EPOCH)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    archive.writestr(entry, data, compresslevel=1)

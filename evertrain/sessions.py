@@ -1,0 +1,77 @@
+"""Owns ONNX Runtime: the only module that opens or runs a model in ONNX."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from evertrain.columns import input_names
+from evertrain.errors import BundleRefused, ModelFailed
+from evertrain.predictions import Prediction, Runner
+from evertrain.records import Signature
+
+_ERRORS_ONLY = 3
+
+
+def open_onnx(data: bytes, signature: Signature) -> Runner:
+    """Open a model in ONNX: one thread, no telemetry.
+
+    Args:
+        data: The model's bytes; one input of shape (n, 1) for each of ``input_names(signature.features)``.
+        signature: What the model is asked with and answers.
+
+    Raises:
+        BundleRefused: ONNX Runtime can't open it, or its inputs aren't the signature's.
+    """
+    session = _open_session(data)
+    expected = [spec.name for spec in input_names(signature.features)]
+    found = [each.name for each in session.get_inputs()]
+    if sorted(expected) != sorted(found):
+        raise BundleRefused(f"The ONNX model has the inputs {found}; its signature asks for {expected}.")
+    outputs = [each.name for each in session.get_outputs()]
+    if signature.classes is None:
+        return lambda inputs: Prediction(
+            values=_run(session, outputs[:1], inputs)[0].reshape(-1).astype(np.float64)
+        )
+    if not signature.has_probabilities:
+        return lambda inputs: Prediction(
+            codes=_run(session, outputs[:1], inputs)[0].reshape(-1).astype(np.int64)
+        )
+    return lambda inputs: _classify(session, outputs[:2], inputs)
+
+
+def _open_session(data: bytes) -> Any:
+    import onnxruntime
+
+    onnxruntime.disable_telemetry_events()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _ERRORS_ONLY
+    try:
+        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    except Exception as cause:
+        raise BundleRefused(f"ONNX Runtime can't open the model: {_first_line(cause)}") from cause
+
+
+def _classify(session: Any, outputs: list[str], inputs: Mapping[str, np.ndarray]) -> Prediction:
+    codes, probabilities = _run(session, outputs, inputs)
+    return Prediction(
+        codes=codes.reshape(-1).astype(np.int64), probabilities=probabilities.astype(np.float64)
+    )
+
+
+def _run(session: Any, outputs: list[str], inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    try:
+        found: list[np.ndarray] = session.run(
+            outputs, {name: each.reshape(-1, 1) for name, each in inputs.items()}
+        )
+    except Exception as cause:
+        raise ModelFailed(f"The model failed in ONNX Runtime: {_first_line(cause)}") from cause
+    return found
+
+
+def _first_line(cause: Exception) -> str:
+    return (str(cause).splitlines() or [type(cause).__name__])[0][:300]
