@@ -1,4 +1,4 @@
-"""Owns scikit-learn models as skops bytes: written the same each time, read under one frozen list of types."""
+"""Owns scikit-learn models as skops bytes: always written alike, read under one frozen list of types."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def _refuse_untrusted(data: bytes) -> list[str]:
 
 
 def _without_addresses(data: bytes) -> bytes:
-    """Number skops' nodes in reading order: it names them by memory address, and its entries bear the time."""
+    """Number skops' nodes in reading order: it names them by memory address, and notes the time."""
     renamed = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(renamed, "w") as new:
         schema = json.loads(old.read(_SCHEMA))

@@ -32,14 +32,8 @@ def open_onnx(data: bytes, signature: Signature) -> Runner:
         raise BundleRefused(f"The ONNX model has the inputs {found}; its signature asks for {expected}.")
     outputs = [each.name for each in session.get_outputs()]
     if signature.classes is None:
-        return lambda inputs: Prediction(
-            values=_run(session, outputs[:1], inputs)[0].reshape(-1).astype(np.float64)
-        )
-    if not signature.has_probabilities:
-        return lambda inputs: Prediction(
-            codes=_run(session, outputs[:1], inputs)[0].reshape(-1).astype(np.int64)
-        )
-    return lambda inputs: _classify(session, outputs[:2], inputs)
+        return lambda inputs: _regress(session, outputs[:1], inputs)
+    return lambda inputs: _classify(session, outputs[: 1 + signature.has_probabilities], inputs)
 
 
 def _open_session(data: bytes) -> Any:
@@ -56,18 +50,21 @@ def _open_session(data: bytes) -> Any:
         raise BundleRefused(f"ONNX Runtime can't open the model: {_first_line(cause)}") from cause
 
 
+def _regress(session: Any, outputs: list[str], inputs: Mapping[str, np.ndarray]) -> Prediction:
+    return Prediction(values=_run(session, outputs, inputs)[0].reshape(-1).astype(np.float64))
+
+
 def _classify(session: Any, outputs: list[str], inputs: Mapping[str, np.ndarray]) -> Prediction:
-    codes, probabilities = _run(session, outputs, inputs)
-    return Prediction(
-        codes=codes.reshape(-1).astype(np.int64), probabilities=probabilities.astype(np.float64)
-    )
+    codes, *scores = _run(session, outputs, inputs)
+    # Sums of float32 leave [0, 1] by a hair.
+    probabilities = scores[0].astype(np.float64).clip(0.0, 1.0) if scores else None
+    return Prediction(codes=codes.reshape(-1).astype(np.int64), probabilities=probabilities)
 
 
 def _run(session: Any, outputs: list[str], inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    feeds = {name: values.reshape(-1, 1) for name, values in inputs.items()}
     try:
-        found: list[np.ndarray] = session.run(
-            outputs, {name: each.reshape(-1, 1) for name, each in inputs.items()}
-        )
+        found: list[np.ndarray] = session.run(outputs, feeds)
     except Exception as cause:
         raise ModelFailed(f"The model failed in ONNX Runtime: {_first_line(cause)}") from cause
     return found
