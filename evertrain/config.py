@@ -9,22 +9,22 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from evertrain.canonical import digest_of
 from evertrain.durations import Duration
-from evertrain.gates import Gate
+from evertrain.gates import BeatsChampion, Gate, NotWorse, SignatureGate
 from evertrain.metrics import DEFAULT_METRICS, MetricName
 from evertrain.notifiers import Notifier
-from evertrain.numbers import Confidence, Count, Finite, NotNegative, Share, Whole
+from evertrain.numbers import Confidence, Count, Finite, NotNegative, Positive, Seed, Share, Switch, Whole
 from evertrain.records import Label, Task
 from evertrain.sources import Source
 from evertrain.strategies import Direct, Strategy
 
-ColumnName = Annotated[str, Field(min_length=1)]
+ColumnName = Annotated[str, Field(min_length=1, examples=["late"])]
 NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,62}$"
 
 
 class Section(BaseModel):
     """A frozen part of the YAML that takes no key it doesn't know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class FeaturesConfig(Section):
@@ -75,7 +75,7 @@ class ExpectationConfig(BaseModel):
     """One of Great Expectations' own, by its name there; all other keys are its arguments."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
-    type: Annotated[str, Field(pattern=r"^expect_[a-z0-9_]+$")]
+    type: str = Field(pattern=r"^expect_[a-z0-9_]+$", examples=["expect_column_values_to_not_be_null"])
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -97,7 +97,7 @@ class FloatSpace(Section):
     type: Literal["float"]
     low: Finite
     high: Finite
-    log: bool = False
+    log: Switch = False
 
 
 class IntSpace(Section):
@@ -106,7 +106,7 @@ class IntSpace(Section):
     type: Literal["int"]
     low: Whole
     high: Whole
-    log: bool = False
+    log: Switch = False
 
 
 class CategoricalSpace(Section):
@@ -130,47 +130,44 @@ class SearchConfig(Section):
 class TrainingConfig(Section):
     """Which estimator learns, and how."""
 
-    estimator: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")]
+    estimator: str = Field(
+        pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$",
+        examples=["sklearn.ensemble.HistGradientBoostingClassifier"],
+    )
     params: dict[str, Any] = {}
     search: SearchConfig | None = None
     class_weight: Literal["none", "balanced"] = "none"
     calibration: Literal["none", "sigmoid", "isotonic"] = "none"
     timeout: Duration = timedelta(hours=1)
-    seed: Annotated[Whole, Field(ge=0, lt=2**32)] = 0
+    seed: Seed = 0
+
+
+def default_metrics(fields: dict[str, Any]) -> tuple[MetricName, ...]:
+    """Name the metrics of a pipeline that names none, by the task among its *fields*."""
+    return DEFAULT_METRICS[fields["task"]]
+
+
+def default_gates(fields: dict[str, Any]) -> tuple[Gate, ...]:
+    """Build the gates of a pipeline that names none, by the metrics among its *fields*."""
+    primary, *others = fields["metrics"]
+    second = [NotWorse(type="not_worse", metric=name) for name in others[:1]]
+    return (BeatsChampion(type="beats_champion", metric=primary), *second, SignatureGate(type="signature"))
 
 
 class EvaluationConfig(Section):
     """How a candidate is judged; the first metric is the primary one."""
 
     task: Task
-    metrics: tuple[MetricName, ...] = Field(default=(), min_length=1, validate_default=False)
+    metrics: tuple[MetricName, ...] = Field(default_factory=default_metrics, min_length=1)
     slices: tuple[ColumnName, ...] = ()
-    gates: tuple[Gate, ...] = Field(default=(), validate_default=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fill_defaults(cls, value: Any) -> Any:
-        if not isinstance(value, dict) or value.get("task") not in DEFAULT_METRICS:
-            return value
-        metrics = value.get("metrics") or DEFAULT_METRICS[value["task"]]
-        gates = value.get("gates")
-        return {**value, "metrics": metrics, "gates": default_gates(metrics) if gates is None else gates}
-
-
-def default_gates(metrics: Any) -> Any:
-    """Build the gates a pipeline has that names none; *metrics* may be faulty, and is then no gate's concern."""
-    if not isinstance(metrics, list | tuple) or not all(isinstance(name, str) for name in metrics):
-        return ()
-    gates: list[dict[str, Any]] = [{"type": "beats_champion", "metric": metrics[0]}]
-    gates += [{"type": "not_worse", "metric": name} for name in metrics[1:2]]
-    return (*gates, {"type": "signature"})
+    gates: tuple[Gate, ...] = Field(default_factory=default_gates)
 
 
 class GuardrailsConfig(Section):
     """What ends a rollout."""
 
     max_error_rate: Share = 0.01
-    max_p99_ratio: Annotated[float, Field(gt=0)] = 1.5
+    max_p99_ratio: Positive = 1.5
 
 
 class PromotionConfig(Section):
@@ -179,13 +176,13 @@ class PromotionConfig(Section):
     strategy: Strategy = Direct()
     guardrails: GuardrailsConfig = GuardrailsConfig()
     approval: Literal["none", "required"] = "none"
-    allow_signature_change: bool = False
+    allow_signature_change: Switch = False
 
 
 class ServingConfig(Section):
     """What the service keeps of the requests it answers."""
 
-    log_predictions: bool = True
+    log_predictions: Switch = True
     sample: Share = 1.0
 
 
@@ -251,7 +248,7 @@ class ScheduleConfig(Section):
 class PipelineConfig(Section):
     """One pipeline: one YAML file."""
 
-    name: Annotated[str, Field(pattern=NAME_PATTERN)]
+    name: str = Field(pattern=NAME_PATTERN, examples=["flights"])
     description: str = ""
     owner: str = ""
     data: DataConfig
@@ -265,6 +262,14 @@ class PipelineConfig(Section):
     drift: DriftConfig = DriftConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     notify: tuple[Notifier, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_empty_sections(cls, value: Any) -> Any:
+        # A section whose lines are all commented out reads as null.
+        if not isinstance(value, dict):
+            return value
+        return {key: item for key, item in value.items() if item is not None or key not in cls.model_fields}
 
     @property
     def primary_metric(self) -> MetricName:

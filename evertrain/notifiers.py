@@ -6,13 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from evertrain.numbers import VariableName
+
 
 class Webhook(BaseModel):
     """A JSON POST to the address in the environment variable ``url_env``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     type: Literal["webhook"]
-    url_env: str = Field(min_length=1)
+    url_env: VariableName
 
 
 class Slack(BaseModel):
@@ -20,7 +22,7 @@ class Slack(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     type: Literal["slack"]
-    url_env: str = Field(min_length=1)
+    url_env: VariableName
 
 
 class Email(BaseModel):
@@ -28,7 +30,7 @@ class Email(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     type: Literal["email"]
-    url_env: str = Field(min_length=1)
+    url_env: VariableName
 
 
 Notifier = Annotated[Webhook | Slack | Email, Field(discriminator="type")]

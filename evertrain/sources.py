@@ -6,13 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from evertrain.numbers import VariableName
+
 
 class FilesSource(BaseModel):
     """CSV, Parquet or JSON lines: a local path, a glob, or an object-store prefix."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     type: Literal["files"]
-    uri: str = Field(min_length=1)
+    uri: str = Field(min_length=1, examples=["data/flights/*.parquet"])
 
 
 class SqlSource(BaseModel):
@@ -20,8 +22,8 @@ class SqlSource(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     type: Literal["sql"]
-    url_env: str = Field(min_length=1)
-    query: str = Field(min_length=1)
+    url_env: VariableName
+    query: str = Field(min_length=1, examples=["SELECT * FROM flights"])
 
 
 class PythonSource(BaseModel):
@@ -29,7 +31,7 @@ class PythonSource(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     type: Literal["python"]
-    entry: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+    entry: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", examples=["package.module:function"])
 
 
 Source = Annotated[FilesSource | SqlSource | PythonSource, Field(discriminator="type")]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
+
+from evertrain.numbers import Positive
 
 
 class LatencyGate(BaseModel):
@@ -12,4 +14,4 @@ class LatencyGate(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     type: Literal["latency"]
-    p99_ms: Annotated[float, Field(gt=0)]
+    p99_ms: Positive
