@@ -186,9 +186,13 @@ class Curve(Record):
 
 
 class Evaluation(Record):
-    """Challenger and champion on the same held-out rows, both scored through the code that serves."""
+    """Challenger and champion on the same held-out rows, both scored through the code that serves.
+
+    ``resamples`` is how many times those rows were drawn again for the intervals.
+    """
 
     rows: int
+    resamples: int = 0
     metrics: dict[str, MetricEstimate]
     champion: ChampionScore | None = None
     champion_missing: str | None = None
@@ -220,6 +224,19 @@ class GateResult(Record):
     low: float | None = None
     high: float | None = None
     reason: str
+
+
+class Judgement(Record):
+    """A candidate's evaluation and verdicts, and the generation whose champion it was held against."""
+
+    generation: int
+    evaluation: Evaluation
+    gates: tuple[GateResult, ...]
+
+    @property
+    def held_because(self) -> tuple[str, ...]:
+        """What each gate that failed said; empty if none did."""
+        return tuple(f"{gate.type}: {gate.reason}" for gate in self.gates if gate.verdict == "fail")
 
 
 class ModelVersion(Record):

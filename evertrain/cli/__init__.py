@@ -1,0 +1,5 @@
+"""The command line ``evertrain``: reads arguments, calls the rings below, prints, exits."""
+
+from evertrain.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,5 @@
+"""Owns ``python -m evertrain.cli``."""
+
+from evertrain.cli.app import main
+
+main()

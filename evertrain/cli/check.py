@@ -1,0 +1,44 @@
+"""Owns the command ``check``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from evertrain.cli.console import command
+
+EXAMPLES = """Examples:
+
+  evertrain check configs/flights.yaml
+
+  evertrain check configs/flights.yaml --data --json
+"""
+
+
+def check(
+    config: Annotated[str, typer.Argument(help="The pipeline's YAML.", show_default=False)],
+    data: Annotated[bool, typer.Option("--data", help="Read the data too, and check it.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Validate a pipeline's YAML and print what would be done; reads no data unless --data.
+
+    Exit codes: 0 sound, 2 config, with --data 3 data refused.
+    """
+    with command(wants_json=json) as output:
+        from evertrain.config_files import load_config
+        from evertrain.pipelines import config_path
+        from evertrain.plans import build_plan
+        from evertrain.settings import read_settings
+
+        settings = read_settings()
+        loaded = load_config(config_path(config), settings)
+        plan = build_plan(loaded, settings)
+        seen = look_at_data(loaded) if data else None
+        output.answer({**plan.model_dump(mode="json"), "data": seen and seen.model_dump(mode="json")})
+        if not output.wants_json:
+            from evertrain.cli.check_view import show_ingested, show_plan
+
+            show_plan(plan, output.console)
+            if seen is not None:
+                show_ingested(seen, output.console)

@@ -1,0 +1,52 @@
+"""Owns the command ``rollback``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from evertrain.cli.console import command
+
+EXAMPLES = """Examples:
+
+  evertrain rollback flights
+
+  evertrain rollback flights --to 3 --reason "late flights in Newark are missed"
+"""
+
+
+def rollback(
+    name: Annotated[str, typer.Argument(help="The pipeline's name.", show_default=False)],
+    to: Annotated[int | None, typer.Option(help="Version; default: the champion before this one.")] = None,
+    reason: Annotated[str, typer.Option(help="Why, for the audit.")] = "",
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Make an earlier champion the champion again; the service follows within a second.
+
+    Exit codes: 0 done, 2 no such version, 5 a service or the disk, 11 someone else moved first.
+    """
+    with command(wants_json=json) as output:
+        from evertrain.registry import mirror_aliases
+        from evertrain.release import decide_rolled_back, open_journal
+        from evertrain.settings import read_settings
+        from evertrain.storage import open_store
+
+        settings = read_settings()
+        journal = open_journal(open_store(settings.store), name, settings.actor)
+        entry, state = journal.append(decide_rolled_back(to=to, reason=reason))
+        mirror_aliases(settings, name, state.champion, state.previous)
+        output.answer(
+            {
+                "pipeline": name,
+                "decision": "rolled_back",
+                "version": state.champion,
+                "from": entry.data["from"],
+                "generation": state.generation,
+            }
+        )
+        if not output.wants_json:
+            output.console.print(
+                f"[bold]{name}[/] serves version [bold]{state.champion}[/] again "
+                f"(it was {entry.data['from']}). See `evertrain audit show {name}`."
+            )

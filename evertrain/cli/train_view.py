@@ -1,0 +1,66 @@
+"""Owns how a training run's outcome looks in a terminal: the verdict, why, and what to type next."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from evertrain.records import GateResult, TrainOutcome
+
+DECISION_STYLES = {"promoted": "bold green", "rollout": "bold cyan", "held": "bold yellow"}
+VERDICTS = {
+    "pass": Text("✓ pass", "green"),
+    "fail": Text("✗ fail", "red"),
+    "not_shown": Text("– not shown", "dim"),
+}
+
+
+def show_outcome(outcome: TrainOutcome, console: Console) -> None:
+    """Print the outcome."""
+    console.print()
+    console.print(headline(outcome))
+    console.print(metrics_table(outcome))
+    console.print(gates_table(outcome.gates))
+    for line in next_commands(outcome):
+        console.print(Text(f"  {line}", "cyan"))
+
+
+def headline(outcome: TrainOutcome) -> Text:
+    """Say in one line what became of the version."""
+    where = {
+        "promoted": "is the champion",
+        "rollout": "begins its rollout",
+        "held": "is registered and held; the champion stays",
+    }[outcome.decision]
+    again = " (nothing changed since: the earlier answer)" if outcome.cached else ""
+    style = DECISION_STYLES[outcome.decision]
+    return Text.assemble(
+        (outcome.decision.upper(), style), f"  {outcome.pipeline} version {outcome.version} {where}{again}"
+    )
+
+
+def metrics_table(outcome: TrainOutcome) -> Table:
+    """Lay challenger beside champion."""
+    champion = outcome.champion
+    table = Table("metric", "this version", box=None, pad_edge=False)
+    if champion:
+        table.add_column(f"champion (version {champion.version})")
+    for name, value in outcome.metrics.items():
+        table.add_row(name, f"{value:.4f}", *([f"{champion.metrics[name]:.4f}"] if champion else []))
+    return table
+
+
+def gates_table(gates: tuple[GateResult, ...]) -> Table:
+    """Lay out each gate with its verdict and its reason."""
+    table = Table("gate", "verdict", "why", box=None, pad_edge=False)
+    for gate in gates:
+        table.add_row(gate.type, VERDICTS[gate.verdict], gate.reason)
+    return table
+
+
+def next_commands(outcome: TrainOutcome) -> list[str]:
+    """Name the commands a user would want next."""
+    if outcome.decision == "held":
+        return [f"evertrain audit show {outcome.pipeline}"]
+    return [f"evertrain serve {outcome.pipeline}", f"evertrain audit show {outcome.pipeline}"]

@@ -1,0 +1,69 @@
+"""Owns the answer to "has this been done before?": decided from step records, before any heavy import."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from evertrain.canonical import digest_of
+from evertrain.datasets import Ingested, source_digest
+from evertrain.lifecycle import PipelineState
+from evertrain.pipelines import Pipeline
+from evertrain.records import TrainOutcome
+from evertrain.runs import StepRecords, code_digest, run_key
+
+INGEST = "ingest"
+OUTCOME = "outcome"
+
+
+def ingest_records(pipeline: Pipeline, as_of: datetime | None) -> StepRecords:
+    """Open the records of what *pipeline*'s source holds now, as seen at *as_of*."""
+    facts = {
+        "pipeline": pipeline.name,
+        "data": pipeline.config.model_dump(mode="json", by_alias=True)["data"],
+        "task": pipeline.config.evaluation.task,
+        "as_of": as_of.isoformat() if as_of else None,
+        "source": source_digest(pipeline.config),
+        "code": code_digest(),
+    }
+    return StepRecords(pipeline.store, digest_of(facts))
+
+
+def remember_ingested(records: StepRecords, ingested: Ingested, as_of: datetime | None) -> None:
+    """Keep *ingested* for the next run, unless time alone would change it: rows that lie in the future."""
+    snapshot = ingested.snapshot
+    if as_of is not None or snapshot.as_of == snapshot.newest:
+        records.write(INGEST, ingested)
+
+
+def recall_ingested(pipeline: Pipeline, as_of: datetime | None) -> Ingested | None:
+    """Find what an earlier run ingested from the very same source."""
+    return ingest_records(pipeline, as_of).read(INGEST, Ingested)
+
+
+def run_records(pipeline: Pipeline, ingested: Ingested) -> tuple[str, StepRecords]:
+    """Name the run (its key) and open its step records."""
+    key = run_key(pipeline.name, pipeline.config.digest(), ingested.snapshot.digest, code_digest())
+    return key, StepRecords(pipeline.store, key)
+
+
+def recall_outcome(records: StepRecords, state: PipelineState) -> TrainOutcome | None:
+    """Find the run's earlier outcome; a held one counts only while the champion is still the same."""
+    outcome = records.read(OUTCOME, TrainOutcome)
+    if outcome is None or (outcome.decision == "held" and outcome.generation != state.generation):
+        return None
+    return outcome.model_copy(update={"cached": True})
+
+
+def find_outcome(pipeline: Pipeline, as_of: datetime | None) -> TrainOutcome | None:
+    """Answer an unchanged run from its records alone.
+
+    Raises:
+        SourceError: The source has no file.
+        JournalTampered: The journal's chain doesn't hold.
+    """
+    ingested = recall_ingested(pipeline, as_of)
+    if ingested is None:
+        return None
+    _, records = run_records(pipeline, ingested)
+    _, state = pipeline.journal.read()
+    return recall_outcome(records, state)

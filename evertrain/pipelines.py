@@ -1,0 +1,62 @@
+"""Owns the opening of a pipeline: its configuration together with the store and the journal it lives in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from evertrain.config import PipelineConfig
+from evertrain.errors import ConfigError
+from evertrain.release import ReleaseJournal, open_journal
+from evertrain.settings import Settings
+from evertrain.storage import Store, open_store
+
+
+@dataclass(frozen=True, eq=False)
+class Pipeline:
+    """One pipeline as it stands: what its YAML says, and where its objects and its journal are."""
+
+    config: PipelineConfig
+    settings: Settings
+    store: Store
+    journal: ReleaseJournal
+
+    @property
+    def name(self) -> str:
+        """The pipeline's name."""
+        return self.config.name
+
+
+def open_pipeline(config: PipelineConfig, settings: Settings) -> Pipeline:
+    """Open the store and the journal of the pipeline that *config* describes.
+
+    Raises:
+        StorageError: The store can't be used.
+    """
+    store = open_store(settings.store)
+    return Pipeline(config, settings, store, open_journal(store, config.name, settings.actor))
+
+
+def parse_as_of(text: str | None) -> datetime | None:
+    """Read ``--as-of``: ISO 8601, UTC where no zone is given, a date alone meaning its first moment.
+
+    Raises:
+        ConfigError: *text* is not a time.
+    """
+    if text is None:
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigError(
+            f"--as-of {text!r} is not a time; expected ISO 8601, such as 2013-05-01 or 2013-05-01T06:00:00Z."
+        ) from error
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def config_path(text: str) -> Path:
+    """Find the YAML that *text* names: a path, or a pipeline's name under ``configs/``."""
+    path = Path(text)
+    named = Path("configs") / f"{text}.yaml"
+    return named if not path.suffix and not path.exists() and named.exists() else path

@@ -1,0 +1,32 @@
+"""Owns the environment Prefect is imported in: quiet, without telemetry, in evertrain's own home."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from evertrain.settings import Settings
+
+QUIET: Mapping[str, str] = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+    "PREFECT_LOGGING_EXTRA_LOGGERS": "evertrain",
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+    "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
+    "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
+    "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
+    "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false",
+}
+"""What a user hasn't set himself. Results would otherwise be pickled."""
+
+
+def prefect_environment(settings: Settings) -> dict[str, str]:
+    """Build the variables that Prefect's client and the embedded server are to see.
+
+    A Prefect of the user's own (``PREFECT_API_URL``) keeps its home and profile.
+    """
+    wanted = dict(QUIET)
+    if settings.prefect_api_url is None:
+        wanted["PREFECT_HOME"] = str(settings.prefect_home)
+    return {name: os.environ.get(name, value) for name, value in wanted.items()}

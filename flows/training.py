@@ -1,0 +1,64 @@
+"""Owns the flow ``training``: the order of the steps from source rows to a served champion."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from evertrain.claims import claim
+from evertrain.config_files import load_config
+from evertrain.outcomes import recall_outcome
+from evertrain.pipelines import Pipeline, config_path, open_pipeline, parse_as_of
+from evertrain.records import TrainOutcome, Trigger
+from evertrain.settings import read_settings
+from tasks.evaluate import evaluate_task
+from tasks.ingest import ingest_task
+from tasks.package import package_task
+from tasks.promote import promote_task
+from tasks.register import mirror_aliases_task, register_task
+from tasks.run import Run
+from tasks.train import train_task
+from tasks.validate import validate_task
+
+TRAIN = "train"
+
+
+@flow(name="training", flow_run_name="{config}", persist_result=False)
+def training_flow(
+    config: str,
+    as_of: str | None = None,
+    trigger: Trigger = "manual",
+    overrides: list[str] | None = None,
+) -> TrainOutcome:
+    """Ingest, validate, train, evaluate, register and promote one pipeline.
+
+    Args:
+        config: The pipeline's YAML, or its name under ``configs/``.
+        as_of: ISO time; everything later is hidden. Empty: now.
+        trigger: Who asks.
+        overrides: ``a.b=VALUE`` pairs that replace what the YAML says.
+    """
+    settings = read_settings()
+    loaded = load_config(config_path(config), settings, tuple(overrides or ()))
+    pipeline = open_pipeline(loaded, settings)
+    with claim(pipeline.journal, pipeline.store, TRAIN) as held:
+        return train_pipeline(pipeline, as_of, trigger, held.number)
+
+
+def train_pipeline(pipeline: Pipeline, as_of: str | None, trigger: Trigger, fence: int) -> TrainOutcome:
+    """Walk the steps under the claim *fence*; an unchanged run ends after ``ingest``."""
+    seconds: dict[str, float] = {}
+    time = parse_as_of(as_of)
+    ingested = ingest_task(pipeline, time, seconds)
+    run = Run(pipeline, ingested, trigger=trigger, as_of=time, fence=fence, seconds=seconds)
+    outcome = recall_outcome(run.records, pipeline.journal.read()[1])
+    if outcome is not None:
+        return outcome
+    mirror_aliases_task(pipeline, repair=True)
+    report = validate_task(run)
+    trained = train_task.with_options(timeout_seconds=run.config.training.timeout.total_seconds())(run)
+    bundle = package_task(run, trained)
+    judgement = evaluate_task(run, bundle)
+    version = register_task(run, report, trained, bundle, judgement)
+    outcome = promote_task(run, version, judgement, bundle)
+    mirror_aliases_task(pipeline, repair=False)
+    return outcome

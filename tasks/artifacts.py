@@ -1,0 +1,78 @@
+"""Owns what a run shows in Prefect's UI beside its tasks: tables of verdicts, and links."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+
+from evertrain.records import Judgement, MetricEstimate, ModelVersion, ValidationReport
+from evertrain.tracking import run_url
+from tasks.run import Run
+
+
+def artifact_key(run: Run, what: str) -> str:
+    """Spell a key as Prefect wants it: small letters, digits and dashes."""
+    return f"{run.config.name.replace('_', '-')}-{what}"
+
+
+def show_validation(run: Run, report: ValidationReport) -> None:
+    """Show each expectation with its verdict."""
+    rows: list[dict[str, Any]] = [
+        {
+            "expectation": result.type,
+            "column": result.column or "",
+            "verdict": "met" if result.success else "failed",
+            "unexpected rows": result.unexpected_rows,
+            "examples": ", ".join(result.examples),
+        }
+        for result in report.results
+    ]
+    create_table_artifact(
+        rows,
+        key=artifact_key(run, "validation"),
+        description=f"Great Expectations on {report.rows:,} rows: {'met' if report.success else 'not met'}.",
+    )
+
+
+def show_judgement(run: Run, judgement: Judgement) -> None:
+    """Show challenger beside champion, and each gate's verdict."""
+    evaluation = judgement.evaluation
+    champion = evaluation.champion
+    create_table_artifact(
+        [
+            {
+                "metric": name,
+                "challenger": spell(estimate),
+                "champion": spell(champion.metrics[name]) if champion else "",
+            }
+            for name, estimate in evaluation.metrics.items()
+        ],
+        key=artifact_key(run, "champion-against-challenger"),
+        description=f"Both on the same {evaluation.rows:,} held-out rows, with 95 % bootstrap intervals.",
+    )
+    create_table_artifact(
+        [
+            {"gate": gate.type, "metric": gate.metric or "", "verdict": gate.verdict, "why": gate.reason}
+            for gate in judgement.gates
+        ],
+        key=artifact_key(run, "gates"),
+        description="held" if judgement.held_because else "All gates let it pass.",
+    )
+
+
+def show_links(run: Run, version: ModelVersion) -> None:
+    """Show where the run lies in MLflow, as a link where MLflow is a server."""
+    url = run_url(run.pipeline.settings, version.run_id)
+    key = artifact_key(run, "mlflow-run")
+    if url:
+        create_link_artifact(url, link_text=f"Version {version.version} in MLflow", key=key)
+    else:
+        create_markdown_artifact(
+            f"MLflow run `{version.run_id}`, version {version.version} of `{run.config.name}`", key=key
+        )
+
+
+def spell(estimate: MetricEstimate) -> str:
+    """Write a metric with its interval."""
+    return f"{estimate.value:.4f} ({estimate.low:.4f} to {estimate.high:.4f})"

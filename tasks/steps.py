@@ -1,0 +1,44 @@
+"""Owns what makes a function a step: a Prefect task without Prefect's cache, retried only on transient faults."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+from prefect import Task, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+
+from evertrain.errors import EvertrainError, Transient
+
+P = ParamSpec("P")
+R = TypeVar("R")
+RETRY_DELAYS_SECONDS = [1.0, 5.0]
+
+
+def retry_if_transient(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
+    """Whether a step that failed may be tried again: only where its error says that it may go away."""
+    try:
+        state.result()
+    except EvertrainError as error:
+        return isinstance(error, Transient)
+    return False
+
+
+def step_task(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
+    """Make a function a Prefect task that shows as *name* in Prefect's UI."""
+
+    def decorate(function: Callable[P, R]) -> Task[P, R]:
+        made: Task[P, R] = task(
+            function,
+            name=name,
+            task_run_name=name,
+            cache_policy=NO_CACHE,
+            persist_result=False,
+            retries=len(RETRY_DELAYS_SECONDS),
+            retry_delay_seconds=RETRY_DELAYS_SECONDS,
+            retry_condition_fn=retry_if_transient,
+        )
+        return made
+
+    return decorate
