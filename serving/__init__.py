@@ -1,0 +1,1 @@
+"""The inference service: answers from the champion's bundle, whatever else is down."""

@@ -1,0 +1,97 @@
+"""Owns which models the service answers with: verified bundles by name, each swapped by one reference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from evertrain.bundles import Bundle
+from evertrain.errors import ModelNotReady
+from serving.problems import UNKNOWN_MODEL, Refusal
+
+
+@dataclass(frozen=True)
+class Served:
+    """One model as it answers: its version, the journal's generation, the verified and warm bundle."""
+
+    name: str
+    version: int
+    generation: int
+    bundle: Bundle
+
+    def __str__(self) -> str:
+        return f"{self.name} v{self.version} ({self.bundle.runtime})"
+
+
+class Fleet:
+    """The models by name. One thread writes; any number read, each request from one reference."""
+
+    def __init__(self) -> None:
+        self._models: Mapping[str, Served | None] = {}
+        self._required: frozenset[str] = frozenset()
+
+    def expect(self, name: str) -> None:
+        """Make *name* known: until it is put here, whoever asks for it is told that it isn't ready."""
+        self._models = {name: None, **self._models}
+
+    def require(self, names: Iterable[str]) -> None:
+        """Name the models without which the service isn't ready."""
+        self._required = frozenset(names)
+
+    def put(self, served: Served) -> None:
+        """Answer with *served* from the next request on; those under way keep what they took."""
+        self._models = {**self._models, served.name: served}
+
+    def find(self, name: str) -> Served:
+        """The model *name*.
+
+        Raises:
+            Refusal: No such model here; the ones that are here are listed.
+            ModelNotReady: It is known, but no version of it is loaded yet.
+        """
+        models = self._models
+        if name not in models:
+            raise Refusal(UNKNOWN_MODEL, f"No model {name!r} here; there {_listing(models)}.", field="name")
+        served = models[name]
+        if served is None:
+            raise ModelNotReady(f"{name} has no verified version loaded yet; ask again shortly.", name=name)
+        return served
+
+    def find_only(self) -> Served:
+        """The one model that is served.
+
+        Raises:
+            Refusal: Several are served; they are listed.
+            ModelNotReady: None is served yet.
+        """
+        loaded = self.loaded()
+        if not loaded:
+            raise ModelNotReady("No model has a verified version loaded yet; ask again shortly.")
+        if len(loaded) > 1:
+            names = {served.name: served for served in loaded}
+            raise Refusal(
+                UNKNOWN_MODEL,
+                f"/invocations is for a service of one model; there {_listing(names)}: "
+                "ask /models/<name>/invocations.",
+            )
+        return loaded[0]
+
+    def loaded(self) -> list[Served]:
+        """The models that answer, by name."""
+        return sorted(
+            (each for each in self._models.values() if each is not None), key=lambda each: each.name
+        )
+
+    def check_ready(self) -> None:
+        """Raise ModelNotReady unless a model answers and none of the required ones is missing."""
+        loaded = {served.name for served in self.loaded()}
+        missing = sorted(self._required - loaded)
+        if missing or not loaded:
+            raise ModelNotReady(
+                f"Not loaded yet: {', '.join(missing) or 'any model'}; it will be once there is a champion."
+            )
+
+
+def _listing(models: Iterable[str]) -> str:
+    names = sorted(models)
+    return f"are {', '.join(names)}" if names else "is none yet"

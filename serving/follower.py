@@ -1,0 +1,105 @@
+"""Owns following one pipeline's journal: loads and verifies each new champion, then swaps it in."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from evertrain.bundles import Bundle, check_golden, load_bundle
+from evertrain.journal import ORIGIN, head_key
+from evertrain.release import PipelineState, VersionState, open_journal
+from evertrain.storage import Store
+from serving.fleet import Fleet, Served
+from serving.retries import Clock, Retry
+
+PROBE_SECONDS = 10.0
+
+ACTOR = "serving"
+_log = logging.getLogger(__name__)
+
+Load = Callable[[Store, str], Bundle]
+
+
+def load_verified(store: Store, digest: str) -> Bundle:
+    """Load a bundle that is what its digest says and answers its golden rows as it did when it was made.
+
+    Asking the golden rows also warms it.
+
+    Raises:
+        BundleRefused: It can't be served.
+        StorageError: The store can't be read.
+    """
+    bundle = load_bundle(store, digest)
+    check_golden(bundle)
+    return bundle
+
+
+class Follower:
+    """Keeps the fleet on the champion of one pipeline.
+
+    Args:
+        store: Where the journal and the bundles are; only read.
+        name: The pipeline.
+        fleet: Where its champion is put.
+        load: Gives a bundle fit to be served.
+        clock: Monotonic seconds.
+
+    Raises:
+        ConfigError: *name* can't be a pipeline's name.
+    """
+
+    def __init__(self, store: Store, name: str, fleet: Fleet, load: Load, clock: Clock) -> None:
+        self.name = name
+        self._store = store
+        self._fleet = fleet
+        self._load = load
+        self._clock = clock
+        self._journal = open_journal(store, name, ACTOR)
+        self._tag: str | None = None
+        self._probe_at_seconds = clock()
+        self._number, self._hash = 0, ORIGIN
+        self._state: PipelineState | None = None
+        self._served: Served | None = None
+        self._reading = Retry(f"Can't follow {name}", clock)
+        self._loading = Retry(f"Can't serve the new champion of {name}", clock)
+        fleet.expect(name)
+
+    @property
+    def has_champion(self) -> bool:
+        """Whether there is a champion to serve; True also while the journal can't be read."""
+        return self._state is None or self._state.champion is not None
+
+    def look(self) -> None:
+        """Read what is new in the journal and serve its champion; what fails is logged and tried again."""
+        self._reading.attempt(self._catch_up)
+        self._loading.attempt(self._serve_champion)
+
+    def _catch_up(self) -> None:
+        changed = self._store.get_if_changed(head_key(self.name), self._tag)
+        if changed is None and self._clock() < self._probe_at_seconds:
+            return
+        # From the entry last seen: a journal that is shorter than that, or another one, is refused.
+        entries = self._journal.read_from(self._number, self._hash)
+        self._state = self._journal.fold.over(entries, self._state)
+        if entries:
+            self._number, self._hash = entries[-1].number, entries[-1].hash
+            self._loading.reset()
+        if changed is not None:
+            self._tag = changed[1]
+        # A hint may be stale or lost: now and then entries are looked for whatever it says.
+        self._probe_at_seconds = self._clock() + PROBE_SECONDS
+
+    def _serve_champion(self) -> None:
+        state, served = self._state, self._served
+        if state is None or state.champion is None or (served and served.generation == state.generation):
+            return
+        champion = state.versions[state.champion]
+        fresh = Served(self.name, champion.version, state.generation, self._bundle_of(champion))
+        self._fleet.put(fresh)
+        self._served = fresh
+        _log.info("Now serving %s, generation %d", fresh, fresh.generation)
+
+    def _bundle_of(self, champion: VersionState) -> Bundle:
+        if self._served and self._served.bundle.digest == champion.bundle:
+            return self._served.bundle
+        return self._load(self._store, champion.bundle)

@@ -1,0 +1,84 @@
+"""Owns how the service says no: RFC 9457 problems, one kind for each refusal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.responses import Response
+
+PROBLEM_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of refusal: ``slug`` ends its ``type`` URI, ``title`` never varies."""
+
+    slug: str
+    status: int
+    title: str
+
+    @property
+    def uri(self) -> str:
+        """The problem's ``type``."""
+        return f"urn:evertrain:problem:{self.slug}"
+
+
+NOT_JSON = Kind("not-json", 400, "The body is not JSON")
+UNKNOWN_MODEL = Kind("unknown-model", 404, "No such model here")
+NO_ROUTE = Kind("no-route", 404, "No such address here")
+WRONG_METHOD = Kind("wrong-method", 405, "The address doesn't take this method")
+TOO_LARGE = Kind("too-large", 413, "The request is too large")
+MEDIA_TYPE = Kind("media-type", 415, "The media type isn't taken here")
+INVALID_INPUT = Kind("invalid-input", 422, "The rows can't be scored as they are")
+MODEL_FAILED = Kind("model-failed", 500, "The model failed")
+NOT_READY = Kind("not-ready", 503, "No model is ready yet")
+
+
+class Refusal(Exception):
+    """A request that is answered by a problem.
+
+    Args:
+        kind: Which refusal it is.
+        detail: What was found, what was expected, what to do.
+        field: The column, or the part of the request, that is wrong.
+        headers: Further headers of the answer.
+    """
+
+    def __init__(
+        self, kind: Kind, detail: str, *, field: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail
+        self.field = field
+        self.headers = dict(headers or {})
+
+    def document(self) -> dict[str, Any]:
+        """The problem as it stands in the body; ``field`` only where there is one."""
+        problem: dict[str, Any] = {
+            "type": self.kind.uri,
+            "title": self.kind.title,
+            "status": self.kind.status,
+            "detail": self.detail,
+        }
+        return problem if self.field is None else {**problem, "field": self.field}
+
+    def response(self) -> Response:
+        """The whole answer."""
+        return Response(
+            encode_json(self.document()), self.kind.status, headers=self.headers, media_type=PROBLEM_TYPE
+        )
+
+
+def encode_json(value: Any) -> bytes:
+    """Spell *value* as compact UTF-8 JSON.
+
+    Raises:
+        ValueError: *value* holds a number that is not finite.
+    """
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    # A lone surrogate that a caller sent has no UTF-8; backslashreplace spells it as JSON's own escape.
+    return text.encode("utf-8", "backslashreplace")
