@@ -6,14 +6,14 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from evertrain.gates.comparison import not_shown, with_gain
+from evertrain.gates.comparison import describe_gain, not_shown, with_gain
 from evertrain.metrics import MetricName
 from evertrain.numbers import Confidence, NotNegative
 from evertrain.records import GateEvidence, GateResult
 
 
 class BeatsChampion(BaseModel):
-    """Passes if the lower end of the paired interval of the gain is over ``min_gain``: equal models don't pass."""
+    """Passes if the lower end of the gain's paired interval is over ``min_gain``: equal models don't pass."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     type: Literal["beats_champion"]
@@ -27,8 +27,5 @@ class BeatsChampion(BaseModel):
         if gain is None:
             return not_shown(self.type, self.metric, evidence)
         shown = gain.low > self.min_gain
-        reason = (
-            f"gain in {self.metric} is {gain.gain:+.4f} ({self.confidence:.0%} interval {gain.low:+.4f} to "
-            f"{gain.high:+.4f}); its lower end must be over {self.min_gain:g}"
-        )
+        reason = f"{describe_gain(gain)}; its lower end must be over {self.min_gain:g}"
         return with_gain(self.type, gain, "pass" if shown else "fail", reason)

@@ -18,7 +18,19 @@ def with_gain(kind: str, gain: Gain, verdict: Verdict, reason: str) -> GateResul
     )
 
 
+def describe_gain(gain: Gain) -> str:
+    """Spell *gain* with its interval; it is positive where the candidate is better."""
+    return (
+        f"gain in {gain.metric} is {gain.gain:+.4g} "
+        f"({gain.confidence * 100:g} % interval {gain.low:+.4g} to {gain.high:+.4g})"
+    )
+
+
 def not_shown(kind: str, metric: str, evidence: GateEvidence) -> GateResult:
     """Say that nothing could be compared, and why; it doesn't hold a promotion."""
-    reason = evidence.evaluation.champion_missing or "there is no champion to compare with"
+    evaluation = evidence.evaluation
+    if evaluation.champion is not None:
+        reason = f"the champion gives no probabilities, which {metric} needs"
+    else:
+        reason = evaluation.champion_missing or "there is no champion to compare with"
     return GateResult(type=kind, metric=metric, verdict="not_shown", reason=reason)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from evertrain.gates.comparison import not_shown, with_gain
+from evertrain.gates.comparison import describe_gain, not_shown, with_gain
 from evertrain.metrics import MetricName
 from evertrain.numbers import Confidence, NotNegative
 from evertrain.records import GateEvidence, GateResult
@@ -27,8 +27,5 @@ class NotWorse(BaseModel):
         if gain is None:
             return not_shown(self.type, self.metric, evidence)
         worse = gain.high < -self.margin
-        reason = (
-            f"gain in {self.metric} is {gain.gain:+.4f} ({self.confidence:.0%} interval {gain.low:+.4f} to "
-            f"{gain.high:+.4f}); its upper end may not be below {-self.margin:g}"
-        )
+        reason = f"{describe_gain(gain)}; its upper end may not be below {0 - self.margin:g}"
         return with_gain(self.type, gain, "fail" if worse else "pass", reason)

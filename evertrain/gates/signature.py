@@ -6,9 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from evertrain.records import Feature, GateEvidence, GateResult, Signature
-
-WIDER_TYPES = {("integer", "float"), ("boolean", "integer"), ("boolean", "float"), ("date", "timestamp")}
+from evertrain.records import Feature, GateEvidence, GateResult, Signature, Verdict
 
 
 class SignatureGate(BaseModel):
@@ -26,14 +24,16 @@ class SignatureGate(BaseModel):
             return self._result("pass", "callers can go on sending what they send")
         if evidence.allow_signature_change:
             return self._result("pass", f"allowed by promotion.allow_signature_change: {'; '.join(changes)}")
-        return self._result("fail", f"{'; '.join(changes)}; promotion.allow_signature_change would let it pass")
+        return self._result(
+            "fail", f"{'; '.join(changes)}; promotion.allow_signature_change would let it pass"
+        )
 
-    def _result(self, verdict: Literal["pass", "fail", "not_shown"], reason: str) -> GateResult:
+    def _result(self, verdict: Verdict, reason: str) -> GateResult:
         return GateResult(type=self.type, verdict=verdict, reason=reason)
 
 
 def signature_changes(old: Signature, new: Signature) -> tuple[str, ...]:
-    """Name each change that would break a caller of *old*."""
+    """Name each change for which a request that suits *old* could be refused by *new*."""
     before = {feature.name: feature for feature in old.features}
     after = {feature.name: feature for feature in new.features}
     added = [f"feature {name!r} is added" for name in after if name not in before]
@@ -43,16 +43,19 @@ def signature_changes(old: Signature, new: Signature) -> tuple[str, ...]:
         for name in after
         if name in before and _narrows(before[name], after[name])
     ]
-    answers = [] if old.classes == new.classes else ["the classes that are answered change"]
-    return tuple(added + removed + narrowed + answers)
+    return tuple(added + removed + narrowed)
 
 
 def _narrows(old: Feature, new: Feature) -> bool:
-    if old.kind == "categorical" == new.kind:
-        return False
+    # A change of kind changes what a value means, whatever the column layer would still take.
     if old.kind != new.kind:
         return True
-    return old.type != new.type and (old.type, new.type) not in WIDER_TYPES
+    if new.kind == "numeric":
+        # Whole numbers are numbers; only booleans take true and false, and of the numbers only 0 and 1.
+        return (old.type == "boolean") != (new.type == "boolean")
+    if new.kind == "categorical":
+        return new.type in ("date", "timestamp") and old.type not in ("date", "timestamp")
+    return False
 
 
 def _spell(feature: Feature) -> str:

@@ -24,6 +24,8 @@ class Threshold(BaseModel):
     def _has_a_limit(self) -> Threshold:
         if self.min is None and self.max is None:
             raise ValueError("expected min or max")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"expected min ({self.min:g}) to be at most max ({self.max:g})")
         return self
 
     def check(self, evidence: GateEvidence) -> GateResult:
@@ -38,5 +40,5 @@ class Threshold(BaseModel):
             type=self.type,
             metric=self.metric,
             verdict="pass" if low_enough and high_enough else "fail",
-            reason=f"{self.metric} is {value:.4f}; the limit is {limits}",
+            reason=f"{self.metric} is {value:.6g}; the limit is {limits}",
         )
