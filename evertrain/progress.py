@@ -1,4 +1,4 @@
-"""Owns how a long run says where it is: log records of the logger ``evertrain.steps``, shown by whoever listens."""
+"""Owns how a long run says where it is: records of the logger ``evertrain.steps``, for all who listen."""
 
 from __future__ import annotations
 

@@ -1,9 +1,11 @@
-"""Owns running a flow from this process: the embedded server starts while the heavy libraries are imported."""
+"""Owns running a flow from this process: the embedded server starts while heavy libraries are imported."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
 
 from evertrain.progress import step
 from evertrain.records import TrainOutcome, Trigger
@@ -12,6 +14,19 @@ from flows.local_server import LocalServer, prefect_api
 
 HEAVY = ("pandas", "sklearn.pipeline", "duckdb", "pyarrow.parquet", "mlflow")
 """Imported while the embedded server starts on the other core."""
+
+
+class TrainingFlow(Protocol):
+    """The flow ``training``, with all it needs imported and a Prefect server that answers."""
+
+    def __call__(
+        self,
+        config: str,
+        as_of: str | None = None,
+        trigger: Trigger = "manual",
+        overrides: list[str] | None = None,
+    ) -> TrainOutcome:
+        """Train one pipeline; see ``flows.training``."""
 
 
 def run_training(
@@ -28,12 +43,18 @@ def run_training(
         EvertrainError: What a step raised; see ``evertrain.errors``.
         ServiceError: No Prefect server could be had.
     """
+    with training_ready(settings) as train:
+        return train(config, as_of=as_of, trigger=trigger, overrides=list(overrides))
+
+
+@contextmanager
+def training_ready(settings: Settings) -> Iterator[TrainingFlow]:
+    """Have the flow ready to be called, any number of times; an embedded server ends with the block."""
     with prefect_api(settings) as server:
-        training_flow = load_training_flow(server)
-        return training_flow(config, as_of=as_of, trigger=trigger, overrides=list(overrides))
+        yield load_training_flow(server)
 
 
-def load_training_flow(server: LocalServer | None) -> Callable[..., TrainOutcome]:
+def load_training_flow(server: LocalServer | None) -> TrainingFlow:
     """Import the flow and what its steps need, then wait for the embedded server."""
     with step("start", {}):
         for module in HEAVY:

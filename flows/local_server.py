@@ -107,7 +107,7 @@ def start_server(settings: Settings) -> LocalServer:
     try:
         settings.prefect_home.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
-            process = subprocess.Popen(
+            process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 [sys.executable, "-m", "flows.local_server", str(port), str(os.getpid())],
                 env={**os.environ, **prefect_environment(settings)},
                 stdin=subprocess.DEVNULL,

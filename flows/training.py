@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from evertrain.config_files import load_config
 from prefect import flow
 
 from evertrain.claims import claim
-from evertrain.config_files import load_config
 from evertrain.outcomes import recall_outcome
 from evertrain.pipelines import Pipeline, config_path, open_pipeline, parse_as_of
 from evertrain.records import TrainOutcome, Trigger

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from evertrain.tracking import run_url
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
 from evertrain.records import Judgement, MetricEstimate, ModelVersion, ValidationReport
-from evertrain.tracking import run_url
 from tasks.run import Run
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from evertrain.bundles import Bundle, load_bundle
 from evertrain.datasets import read_side, to_columns
+
+from evertrain.bundles import Bundle, load_bundle
 from evertrain.evaluation import evaluate, judge
 from evertrain.lifecycle import PipelineState
 from evertrain.progress import step
@@ -31,7 +32,7 @@ def evaluate_task(run: Run, bundle: BundleRef) -> Judgement:
 
 
 def still_holds(judgement: Judgement, run_key: str, state: PipelineState) -> bool:
-    """Whether a recorded verdict is today's: the champion is the same, or the candidate was promoted by it."""
+    """Whether a recorded verdict is today's: the champion is the same, or it has promoted the candidate."""
     was_promoted = any(
         version.run_key == run_key and version.status not in ("registered", "held")
         for version in state.versions.values()
@@ -50,9 +51,7 @@ def judge_candidate(run: Run, ref: BundleRef, state: PipelineState) -> Judgement
         champion_signature=champion[1].signature if champion else None,
         allow_signature_change=run.config.promotion.allow_signature_change,
     )
-    return Judgement(
-        generation=state.generation, evaluation=evaluation, gates=judge(run.config, evidence)
-    )
+    return Judgement(generation=state.generation, evaluation=evaluation, gates=judge(run.config, evidence))
 
 
 def load_champion(run: Run, state: PipelineState) -> tuple[int, Bundle] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from evertrain.packaging import package
+
 from evertrain.progress import step
 from evertrain.records import BundleRef, TrainedModel
 from evertrain.runs import code_digest

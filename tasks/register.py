@@ -1,17 +1,18 @@
-"""Owns the tasks ``register`` and ``mirror aliases``: a candidate to a version in MLflow, the journal to its aliases."""
+"""Owns the tasks ``register`` and ``mirror aliases``: candidate to model version, journal to MLflow aliases."""
 
 from __future__ import annotations
 
 import logging
 
-from evertrain.pipelines import Pipeline
 from evertrain.plots import curve_png
+from evertrain.registry import mirror_aliases, register
+from evertrain.tracking import RunFacts, log_run
+
+from evertrain.pipelines import Pipeline
 from evertrain.progress import step
 from evertrain.records import BundleRef, Judgement, ModelVersion, TrainedModel, ValidationReport
-from evertrain.registry import mirror_aliases, register
 from evertrain.release import decide_alias_repaired
 from evertrain.runs import code_digest
-from evertrain.tracking import RunFacts, log_run
 from tasks.artifacts import show_links
 from tasks.run import Run
 from tasks.steps import step_task

@@ -1,4 +1,4 @@
-"""Owns what the steps of one training run share: the pipeline, what was ingested, the claim it writes under."""
+"""Owns what the steps of one training run share: the pipeline, what was ingested, the claim it holds."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from evertrain.datasets import Ingested
+
 from evertrain.outcomes import run_records
 from evertrain.pipelines import Pipeline
 from evertrain.records import Record, Trigger
@@ -25,7 +26,7 @@ class Run:
         seconds: What each step took; filled as they end.
     """
 
-    def __init__(  # noqa: PLR0913 - the facts of a run, each by name
+    def __init__(
         self,
         pipeline: Pipeline,
         ingested: Ingested,

@@ -1,4 +1,4 @@
-"""Owns what makes a function a step: a Prefect task without Prefect's cache, retried only on transient faults."""
+"""Owns what makes a function a step: a Prefect task without Prefect's cache, retried on transient faults."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ R = TypeVar("R")
 RETRY_DELAYS_SECONDS = [1.0, 5.0]
 
 
-def retry_if_transient(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
+def retry_if_transient(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
     """Whether a step that failed may be tried again: only where its error says that it may go away."""
     try:
         state.result()

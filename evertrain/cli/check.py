@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from datetime import UTC, datetime
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from evertrain.cli.console import command
+
+if TYPE_CHECKING:
+    from evertrain.config import PipelineConfig
+    from evertrain.datasets import Ingested
 
 EXAMPLES = """Examples:
 
@@ -14,6 +20,26 @@ EXAMPLES = """Examples:
 
   evertrain check configs/flights.yaml --data --json
 """
+
+
+def look_at_data(config: PipelineConfig) -> Ingested:
+    """Ingest and validate in a folder that is thrown away.
+
+    Raises:
+        SourceError: The data can't be had.
+        DataRefused: The data can't be learnt from, or fails an expectation.
+    """
+    from evertrain.datasets import ingest, read_snapshot
+    from evertrain.storage import open_store
+    from evertrain.validation import refusal, validate
+
+    with TemporaryDirectory(prefix="evertrain-check-") as folder:
+        store = open_store(folder)
+        ingested = ingest(config, store, as_of=None, now=datetime.now(UTC))
+        report = validate(config.validation, read_snapshot(store, ingested.snapshot))
+    if not report.success:
+        raise refusal(report)
+    return ingested
 
 
 def check(

@@ -1,4 +1,4 @@
-"""Owns what a command prints: JSON alone on standard output, everything else on standard error, failures in one line."""
+"""Owns what a command prints: JSON alone on standard output, all else beside it, a failure in one line."""
 
 from __future__ import annotations
 
@@ -119,7 +119,8 @@ def _failure(kind: str, message: str, code: int) -> dict[str, Any]:
 def _unexpected(error: Exception) -> str:
     text = "".join(traceback.format_exception(error))
     path = _keep(text)
-    where = f"what happened stands in {path}" if path else f"where: {traceback.extract_tb(error.__traceback__)[-1]}"
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"what happened stands in {path}" if path else f"it happened in {place.name}"
     return f"This is a fault of evertrain's own, please report it: {type(error).__name__}: {error}; {where}."
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from evertrain.cli.console import Output, command
-from evertrain.records import Trigger, TrainOutcome
+from evertrain.records import TrainOutcome, Trigger
 
 EXAMPLES = """Examples:
 
@@ -66,8 +66,8 @@ def run(config: str, as_of: str | None, overrides: tuple[str, ...], trigger: Tri
 def report(outcome: TrainOutcome, output: Output, junit: Path | None) -> None:
     """Print the outcome for a person, a program and a CI system."""
     from evertrain.cli.train_view import show_outcome
-    from evertrain.summaries import append_for_ci, write_junit
     from evertrain.settings import read_settings
+    from evertrain.summaries import append_for_ci, write_junit
 
     output.answer(outcome.model_dump(mode="json"))
     if not output.wants_json:
