@@ -14,6 +14,7 @@ PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
 	&& { echo "$$name"; break; }; done)
 PACKAGES := evertrain tasks flows serving
 RUN := .venv/bin/python -m
+COMPILE := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 help:
 	@echo "make demo      the loop on a year of real flights; ends what it started"
@@ -91,5 +92,5 @@ full-%: .venv
 	@exit 2
 
 lock:
-	@uv pip compile pyproject.toml --quiet --all-extras --group build --group test --group lint --universal \
-		--python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements.lock
+	@$(COMPILE) --all-extras --group build --group test --group lint -o requirements.lock
+	@$(COMPILE) --extra serving-native --group build --constraint requirements.lock -o deployments/serving.lock

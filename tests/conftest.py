@@ -27,7 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[ROOT] = Path(tempfile.mkdtemp(prefix="evertrain-tests-"))
         config.stash[LEFT_BEHIND] = []
         wall_in(config.stash[ROOT])
-    # A deadline measures the neighbours' load; and whether a change passes depends on the change, not on luck.
+    # A deadline measures the neighbours' load; and whether a change passes is no matter of luck.
     hypothesis_settings.register_profile("evertrain", deadline=None, derandomize=True)
     hypothesis_settings.load_profile("evertrain")
 
@@ -86,7 +86,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def end_processes(session: str, root: Path) -> list[str]:
-    """End every process of *session* that doesn't end by itself within the grace; return their descriptions."""
+    """End the processes of *session* that don't end by themselves within the grace; say which."""
     _, alive = psutil.wait_procs(find_processes(session, root), timeout=GRACE_SECONDS)
     described = [describe(process) for process in alive]
     for process in alive:
@@ -99,7 +99,7 @@ def end_processes(session: str, root: Path) -> list[str]:
 
 
 def find_processes(session: str, root: Path) -> list[psutil.Process]:
-    """Find the processes that bear *session* in their environment or *root* in environment or command line."""
+    """Find what tests started: it bears *session* or *root*; see ``bears``."""
     ours = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
     return [
         process
