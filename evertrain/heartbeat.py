@@ -95,10 +95,9 @@ def _start(where: str, key: str, every_seconds: float) -> subprocess.Popen[bytes
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    if process.stdin is not None:
-        process.stdin.close()
     try:
-        process.wait(_STOP_SECONDS)
+        # Closes its input, which is how it learns of the end.
+        process.communicate(timeout=_STOP_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
