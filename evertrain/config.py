@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from evertrain.canonical import digest_of
-from evertrain.durations import Duration
+from evertrain.durations import Duration, Span
 from evertrain.gates import BeatsChampion, Gate, NotWorse, SignatureGate
 from evertrain.metrics import DEFAULT_METRICS, MetricName
 from evertrain.notifiers import Notifier
@@ -43,8 +43,8 @@ class FeaturesConfig(Section):
 class WindowConfig(Section):
     """The newest ``holdout`` before as-of is held out, the ``train`` before it is learnt from."""
 
-    train: Duration
-    holdout: Duration
+    train: Span
+    holdout: Span
 
 
 class DataConfig(Section):
@@ -123,7 +123,7 @@ class SearchConfig(Section):
     """A search for better parameters."""
 
     trials: Count
-    timeout: Duration | None = None
+    timeout: Span | None = None
     space: dict[str, Space] = Field(min_length=1)
 
 
@@ -138,7 +138,7 @@ class TrainingConfig(Section):
     search: SearchConfig | None = None
     class_weight: Literal["none", "balanced"] = "none"
     calibration: Literal["none", "sigmoid", "isotonic"] = "none"
-    timeout: Duration = timedelta(hours=1)
+    timeout: Span = timedelta(hours=1)
     seed: Seed = 0
 
 
@@ -198,7 +198,7 @@ class CurrentConfig(Section):
     """The rows a drift check looks at."""
 
     from_: Literal["source", "predictions"] = Field(default="source", alias="from")
-    window: Duration = timedelta(days=7)
+    window: Span = timedelta(days=7)
     min_rows: Count = 500
 
 
@@ -277,7 +277,7 @@ class PipelineConfig(Section):
         return self.evaluation.metrics[0]
 
     def digest(self) -> str:
-        """SHA-256 of all that can change a run's outcome: without description, owner, notify and schedules."""
+        """SHA-256 of what can change a run's outcome: without description, owner, notify and schedules."""
         outside = {"description", "owner", "notify", "schedule"}
         facts = self.model_dump(mode="json", by_alias=True, exclude=outside)
         facts["drift"].pop("schedule")

@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
 
 PATTERN = r"^\d+(\.\d+)?[smhd]$"
 UNIT_SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
@@ -44,3 +44,17 @@ Duration = Annotated[
     PlainSerializer(spell_duration, return_type=str),
     WithJsonSchema({"type": "string", "pattern": PATTERN, "examples": ["30s", "10m", "24h", "30d"]}),
 ]
+
+
+def refuse_nothing(value: timedelta) -> timedelta:
+    """Refuse a span in which nothing can happen.
+
+    Raises:
+        ValueError: *value* is zero.
+    """
+    if not value:
+        raise ValueError("expected a duration over 0s")
+    return value
+
+
+Span = Annotated[Duration, AfterValidator(refuse_nothing)]

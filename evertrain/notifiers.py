@@ -1,4 +1,4 @@
-"""Owns the kinds of notifier: who hears of a decision. Addresses come from the environment, never the YAML."""
+"""Owns the kinds of notifier: who hears of a decision; addresses come from the environment, not the YAML."""
 
 from __future__ import annotations
 

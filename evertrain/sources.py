@@ -34,4 +34,7 @@ class PythonSource(BaseModel):
     entry: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", examples=["package.module:function"])
 
 
-Source = Annotated[FilesSource | SqlSource | PythonSource, Field(discriminator="type")]
+Source = Annotated[
+    FilesSource | SqlSource | PythonSource,
+    Field(discriminator="type", examples=[{"type": "files", "uri": "data/flights/*.parquet"}]),
+]

@@ -55,4 +55,6 @@ class AB(BaseModel):
     metric: MetricName
 
 
-Strategy = Annotated[Direct | BlueGreen | Canary | Shadow | AB, Field(discriminator="type")]
+Strategy = Annotated[
+    Direct | BlueGreen | Canary | Shadow | AB, Field(discriminator="type", examples=[{"type": "direct"}])
+]

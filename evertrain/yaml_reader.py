@@ -39,7 +39,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """
     value = _Builder(str(path), _read_text(path)).build()
     if not isinstance(value, dict):
-        message = f"{path}: holds {_name_of(value)}; expected a mapping with name, data, training and evaluation."
+        expected = "expected a mapping with name, data, training and evaluation"
+        message = f"{path}: holds {_name_of(value)}; {expected}."
         raise ConfigError(message, file=str(path))
     return value
 
@@ -117,8 +118,9 @@ class _Builder:
             self._refuse(event, f"is nested over {DEPTH_LIMIT} deep; expected a flatter file")
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event)
+        assert isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent)
         if event.tag is not None:
-            self._refuse(event, f"the tag {event.tag} is not taken; write the plain value, quoted if it is text")
+            self._refuse(event, f"the tag {event.tag} is not taken; write the value without it")
         before = self.nodes
         value = self._builders()[type(event)](event, events, depth)
         if event.anchor is not None:
@@ -134,7 +136,7 @@ class _Builder:
 
     def _alias(self, event: yaml.AliasEvent) -> Any:
         if event.anchor not in self.anchors:
-            self._refuse(event, f"the alias *{event.anchor} has no anchor before it; write &{event.anchor} first")
+            self._refuse(event, f"the alias *{event.anchor} has no complete anchor before it")
         value, size = self.anchors[event.anchor]
         self._count(event, size)
         return value
@@ -199,7 +201,7 @@ class _Builder:
     def _refuse(self, event: yaml.Event, problem: str) -> NoReturn:
         raise self._fault(event.start_mark, problem)
 
-    def _fault(self, mark: yaml.Mark | None, problem: str) -> ConfigError:
+    def _fault(self, mark: Any, problem: str) -> ConfigError:
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         message = f"{self.origin}, line {line}, column {column}: {problem}."
         return ConfigError(message, file=self.origin, line=line, column=column)
