@@ -58,7 +58,7 @@ def run(
     _check_names(store, wanted)
     fleet = Fleet()
     watcher = Watcher(store, fleet, wanted)
-    with _listening(host, port) as listener, _log_to_stderr(), _ended_by_signals():
+    with listening(host, port) as listener, _log_to_stderr(), _ended_by_signals():
         watcher.look()
         server = make_server(fleet, limits)
         with watcher:
@@ -121,7 +121,8 @@ def _check_names(store: Store, names: Sequence[str]) -> None:
 
 
 @contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
+def listening(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket that listens on *host* and *port* (0: a free one); raises ServiceError if it can't."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)

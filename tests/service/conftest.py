@@ -1,0 +1,228 @@
+"""Owns what the service's tests share: made-up models, models in ONNX, and ways to ask the service."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from evertrain.bundle_files import Golden, write_bundle
+from evertrain.bundles import Bundle
+from evertrain.canonical import canonical_json
+from evertrain.predictions import Prediction
+from evertrain.records import Feature, Signature
+from evertrain.release import decide_promoted, decide_registered, open_journal
+from evertrain.storage import LocalStore, Store, open_store
+from serving.app import create_app
+from serving.fleet import Fleet, Served
+from serving.scoring import Limits
+
+SIGNATURE = Signature(
+    task="binary_classification",
+    target="late",
+    features=(
+        Feature(name="distance", kind="numeric", type="float"),
+        Feature(name="carrier", kind="categorical", type="string"),
+        Feature(name="night flight", kind="numeric", type="boolean"),
+        Feature(name="departs", kind="datetime", type="timestamp"),
+    ),
+    ignored=("late", "tail", "weight"),
+    entity=("flight",),
+    timestamp="time_hour",
+    classes=("No", "Yes"),
+    has_probabilities=True,
+)
+GOLDEN_COLUMNS: dict[str, list[Any]] = {
+    "distance": [100.0, None],
+    "carrier": ["UA", None],
+    "night flight": [True, None],
+    "departs": ["2013-01-31T05:00:00Z", None],
+}
+
+
+def far_is_late(inputs: Mapping[str, np.ndarray]) -> Prediction:
+    """A made-up model: flights of over 1,000 miles are late, at 0.75."""
+    codes = (inputs["in_000"] > 1000).astype(np.int64)
+    late = np.where(codes == 1, 0.75, 0.25)
+    return Prediction(codes=codes, probabilities=np.column_stack([1 - late, late]))
+
+
+def fake_bundle(
+    run: Callable[[Mapping[str, np.ndarray]], Prediction] = far_is_late,
+    *,
+    signature: Signature = SIGNATURE,
+    digest: str = "d" * 64,
+    runtime: str = "onnx",
+) -> Bundle:
+    """A bundle around a Python function."""
+    return Bundle(
+        digest=digest,
+        runtime=runtime,
+        signature=signature,
+        golden=Golden(columns={}, tolerance=0.0),
+        statistics={},
+        provenance={},
+        size_bytes=0,
+        run=run,
+    )
+
+
+def constant_onnx(late: float) -> bytes:
+    """A model in ONNX that gives every row the probability *late*, whatever it is asked."""
+    from onnx import TensorProto, checker, helper
+
+    kinds = {"in_001": TensorProto.STRING}
+    names = [
+        "in_000",
+        "in_001",
+        "in_002",
+        *(f"in_003_{part}" for part in ("year", "month", "dayofweek", "hour")),
+    ]
+    inputs = [
+        helper.make_tensor_value_info(name, kinds.get(name, TensorProto.FLOAT), [None, 1]) for name in names
+    ]
+
+    def fill(value: float, kind: int, output: str) -> Any:
+        tensor = helper.make_tensor("value", kind, [1], [value])
+        return helper.make_node("ConstantOfShape", ["shape"], [output], value=tensor)
+
+    nodes = [
+        helper.make_node("Shape", ["in_000"], ["shape"]),
+        fill(int(late > 0.5), TensorProto.INT64, "label"),
+        fill(1 - late, TensorProto.FLOAT, "no"),
+        fill(late, TensorProto.FLOAT, "yes"),
+        helper.make_node("Concat", ["no", "yes"], ["probabilities"], axis=1),
+    ]
+    outputs = [
+        helper.make_tensor_value_info("label", TensorProto.INT64, [None, 1]),
+        helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [None, 2]),
+    ]
+    graph = helper.make_graph(nodes, "constant", inputs, outputs)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
+def store_constant_bundle(store: Store, late: float, *, golden_late: float | None = None) -> str:
+    """Write a bundle around ``constant_onnx(late)``; *golden_late* is what its golden rows claim instead."""
+    claimed = late if golden_late is None else golden_late
+    rows = len(GOLDEN_COLUMNS["distance"])
+    golden = Golden(
+        columns=GOLDEN_COLUMNS,
+        tolerance=1e-6,
+        codes=[int(claimed > 0.5)] * rows,
+        probabilities=[[1 - claimed, claimed]] * rows,
+    )
+    files = {
+        "model.onnx": constant_onnx(late),
+        "signature.json": canonical_json(SIGNATURE.model_dump(mode="json")),
+        "golden.json": canonical_json(golden.model_dump(mode="json")),
+        "statistics.json": b"{}",
+        "provenance.json": b"{}",
+    }
+    return write_bundle(store, "onnx", files, "test")
+
+
+def promote_bundle(store: Store, pipeline: str, version: int, bundle: str) -> None:
+    """Register *bundle* as *version* and make it champion."""
+    journal = open_journal(store, pipeline, "test")
+    facts = {"snapshot": "s" * 64, "config": "c" * 64, "code": "e" * 64}
+    journal.append(
+        decide_registered(version=version, run_key=f"run-{version}", run_id="r", bundle=bundle, **facts)
+    )
+    journal.append(decide_promoted(version=version))
+
+
+class Asker:
+    """Asks one service in process: each call is a request of its own."""
+
+    def __init__(self, fleet: Fleet, limits: Limits | None = None) -> None:
+        self.fleet = fleet
+        self.app = create_app(fleet, limits)
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(app=self.app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+                return await client.request(method, path, **options)
+
+        return asyncio.run(ask())
+
+    def get(self, path: str) -> httpx.Response:
+        return self.request("GET", path)
+
+    def post(self, body: Any, path: str = "/invocations", **headers: str) -> httpx.Response:
+        """Send *body*: bytes as they are, anything else as JSON."""
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        sent = {"content-type": "application/json"} | {
+            name.replace("_", "-"): text for name, text in headers.items()
+        }
+        return self.request("POST", path, content=content, headers=sent)
+
+
+def asker_of(*bundles: Bundle, limits: Limits | None = None) -> Asker:
+    """A service of flights, weather, … v3 in generation 2, one for each of *bundles*."""
+    fleet = Fleet()
+    for name, bundle in zip(("flights", "weather"), bundles, strict=False):
+        fleet.put(Served(name, 3, 2, bundle))
+    return Asker(fleet, limits)
+
+
+@contextmanager
+def run_server(fleet: Fleet, limits: Limits | None = None) -> Iterator[str]:
+    """Run a real uvicorn in a thread on a free port; gives its address."""
+    from serving.server import listening, make_server
+
+    server = make_server(fleet, limits)
+    with listening("127.0.0.1", 0) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(20)
+            assert not thread.is_alive()
+
+
+@pytest.fixture
+def store(tmp_path) -> LocalStore:
+    return open_store(str(tmp_path / "store"))
+
+
+@pytest.fixture
+def bundle_of() -> Callable[..., Bundle]:
+    return fake_bundle
+
+
+@pytest.fixture
+def asker() -> Callable[..., Asker]:
+    return asker_of
+
+
+@pytest.fixture
+def serve() -> Callable[..., AbstractContextManager[str]]:
+    return run_server
+
+
+@pytest.fixture
+def constant_bundle() -> Callable[..., str]:
+    return store_constant_bundle
+
+
+@pytest.fixture
+def promote() -> Callable[[Store, str, int, str], None]:
+    return promote_bundle
+
+
+@pytest.fixture
+def row() -> dict[str, Any]:
+    """One row that the made-up model takes; it answers Yes."""
+    return {"distance": 1400, "carrier": "UA", "night flight": False, "departs": "2013-01-31T05:00:00Z"}
