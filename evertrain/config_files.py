@@ -10,7 +10,7 @@ from evertrain.estimator_faults import find_estimator_faults
 from evertrain.faults import Fault, refuse
 from evertrain.not_yet import find_not_yet
 from evertrain.overrides import apply_overrides
-from evertrain.queries import find_query_faults
+from evertrain.query_syntax import find_query_faults
 from evertrain.rules import find_rule_faults
 from evertrain.rules.raw import Raw
 from evertrain.settings import Settings

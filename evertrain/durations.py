@@ -21,7 +21,7 @@ def parse_duration(value: Any) -> timedelta:
     """
     if isinstance(value, timedelta):
         return value
-    if not isinstance(value, str) or not re.match(PATTERN, value, re.ASCII):
+    if not isinstance(value, str) or not re.fullmatch(PATTERN, value, re.ASCII):
         raise ValueError("expected a duration such as 30s, 10m, 24h or 30d")
     seconds = float(value[:-1]) * UNIT_SECONDS[value[-1]]
     if seconds > LONGEST.total_seconds():
@@ -35,7 +35,7 @@ def spell_duration(value: timedelta) -> str:
     for unit, size in UNIT_SECONDS.items():
         if seconds and seconds % size == 0:
             return f"{int(seconds // size)}{unit}"
-    return f"{seconds:g}s"
+    return f"{seconds:.6f}".rstrip("0").rstrip(".") + "s"
 
 
 Duration = Annotated[
