@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evertrain.config_files import load_config
+from evertrain.config_files import load_config, refuse_not_yet
 from prefect import flow
 
 from evertrain.claims import claim
@@ -38,7 +38,9 @@ def training_flow(
         overrides: ``a.b=VALUE`` pairs that replace what the YAML says.
     """
     settings = read_settings()
-    loaded = load_config(config_path(config), settings, tuple(overrides or ()))
+    path = config_path(config)
+    loaded = load_config(path, settings, tuple(overrides or ()))
+    refuse_not_yet(loaded, str(path))
     pipeline = open_pipeline(loaded, settings)
     with claim(pipeline.journal, pipeline.store, TRAIN) as held:
         return train_pipeline(pipeline, as_of, trigger, held.number)
