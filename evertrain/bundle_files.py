@@ -114,7 +114,7 @@ def parse_document(kind: type[Document], data: bytes, name: str) -> Document:
         fault = cause.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, fault["loc"])) or "the file"
         raise BundleRefused(
-            f"{name} isn't what this version of evertrain reads: {place}: {fault['msg']}. Serve the bundle with "
+            f"{name} isn't what this version of evertrain reads: {place}: {fault['msg']}. Serve it with "
             "the version that made it, or train again."
         ) from cause
 

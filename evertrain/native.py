@@ -13,14 +13,55 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evertrain.errors import BundleRefused, ModelFailed
-from evertrain.predictions import Prediction, Runner
+from evertrain.predictions import Prediction, Runner, join_predictions
 from evertrain.records import Signature
 
 if TYPE_CHECKING:
     import pandas as pd
 
-TRUSTED_TYPES = frozenset({"numpy.dtype"})
+# What estimators of the allowed packages hold beyond skops' own list. Each is a record of arrays and numbers:
+# building one runs no code that its bytes could choose. (functools.partial, which can name any callable, and the
+# search and threshold wrappers, which name functions, are left out.)
+TRUSTED_TYPES = frozenset(
+    {
+        "numpy.dtype",
+        "sklearn._loss.loss.HalfTweedieLoss",
+        "sklearn._loss.loss.HalfTweedieLossIdentity",
+        "sklearn.calibration._CalibratedClassifier",
+        "sklearn.calibration._SigmoidCalibration",
+        "sklearn.calibration._TemperatureScaling",
+        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+        "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
+        "sklearn.gaussian_process.kernels.ConstantKernel",
+        "sklearn.gaussian_process.kernels.Product",
+        "sklearn.gaussian_process.kernels.RBF",
+        "sklearn.neighbors._ball_tree.BallTree",
+        "sklearn.neighbors._kd_tree.KDTree",
+        "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+        "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+        "sklearn.tree._tree.Tree",
+        # The metrics that a neighbour tree can be told by name.
+        "sklearn.metrics._dist_metrics.BrayCurtisDistance64",
+        "sklearn.metrics._dist_metrics.CanberraDistance64",
+        "sklearn.metrics._dist_metrics.ChebyshevDistance64",
+        "sklearn.metrics._dist_metrics.EuclideanDistance64",
+        "sklearn.metrics._dist_metrics.HammingDistance64",
+        "sklearn.metrics._dist_metrics.ManhattanDistance64",
+        "sklearn.metrics._dist_metrics.MinkowskiDistance64",
+        # Boosters parse their own format in native code: bundles are loaded by a digest that the journal names.
+        "collections.OrderedDict",
+        "lightgbm.basic.Booster",
+        "lightgbm.sklearn.LGBMClassifier",
+        "lightgbm.sklearn.LGBMRegressor",
+        "xgboost.core.Booster",
+        "xgboost.sklearn.XGBClassifier",
+        "xgboost.sklearn.XGBRFClassifier",
+        "xgboost.sklearn.XGBRFRegressor",
+        "xgboost.sklearn.XGBRegressor",
+    }
+)
 
+CHUNK_ROWS = 20_000
 _SCHEMA = "schema.json"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -73,9 +114,11 @@ def native_runner(pipeline: Any, signature: Signature) -> Runner:
     """Make a fitted pipeline answer model inputs; the runner raises ModelFailed when the pipeline raises."""
 
     def run(inputs: Mapping[str, np.ndarray]) -> Prediction:
+        frame = as_frame(inputs)
         try:
             with np.errstate(all="ignore"):
-                return _predict(pipeline, as_frame(inputs), signature)
+                chunks = [frame[start : start + CHUNK_ROWS] for start in range(0, len(frame), CHUNK_ROWS)]
+                return join_predictions([_predict(pipeline, chunk, signature) for chunk in chunks or [frame]])
         except Exception as cause:
             line = (str(cause).splitlines() or [""])[0]
             raise ModelFailed(f"The model failed: {type(cause).__name__}: {line}"[:300]) from cause

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -38,6 +38,22 @@ class Prediction:
         """Whether every number of the answer is finite."""
         numbers = self.values if self.probabilities is None else self.probabilities
         return numbers is None or bool(np.isfinite(numbers).all())
+
+
+def join_predictions(parts: Sequence[Prediction]) -> Prediction:
+    """Put the answers to consecutive rows together; *parts* are of one model and at least one."""
+    if len(parts) == 1:
+        return parts[0]
+    return Prediction(
+        codes=_concatenate([part.codes for part in parts]),
+        values=_concatenate([part.values for part in parts]),
+        probabilities=_concatenate([part.probabilities for part in parts]),
+    )
+
+
+def _concatenate(arrays: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    found = [array for array in arrays if array is not None]
+    return np.concatenate(found) if found else None
 
 
 Runner = Callable[[Mapping[str, np.ndarray]], Prediction]
