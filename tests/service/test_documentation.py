@@ -60,7 +60,7 @@ def test_the_documentation_page_is_there(service):
     """/docs is a page for people."""
     answer = service.get("/docs")
 
-    assert (200, True) == (answer.status_code, answer.headers["content-type"].startswith("text/html"))
+    assert (answer.status_code, answer.headers["content-type"].startswith("text/html")) == (200, True)
 
 
 @pytest.mark.parametrize("body", GOOD)
@@ -98,7 +98,7 @@ def test_refusals_are_described(described, path, status):
     """Each status that an invocation may be refused with is in the description."""
     media_type, _ = schema_of(described, "post", path, status)
 
-    assert "application/problem+json" == media_type
+    assert media_type == "application/problem+json"
 
 
 def test_a_model_tells_what_it_is(service, described):
@@ -122,7 +122,7 @@ def test_status_answers_are_described(service, described):
         _, schema = schema_of(described, "get", path, 200)
         answer = service.get(path)
 
-        assert 200 == answer.status_code
+        assert answer.status_code == 200
         jsonschema.validate(answer.json(), schema)
 
 
