@@ -77,8 +77,8 @@ def _near(name: str) -> str:
 
 def _unknown(path: str, key: str, allowed: frozenset[str]) -> ExpectationFault:
     nearest = difflib.get_close_matches(key, sorted(allowed), n=1, cutoff=0.5)
-    hint = f"did you mean {nearest[0]}? Allowed: " if nearest else "one of "
-    return ExpectationFault(path, f"unknown argument {key!r}", hint + ", ".join(sorted(allowed)))
+    hint = f" (did you mean {nearest[0]}?)" if nearest else ""
+    return ExpectationFault(path, f"unknown argument {key!r}", f"one of {', '.join(sorted(allowed))}{hint}")
 
 
 def _expected(key: str, value: Any) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from evertrain.config import DataConfig, DriftConfig, PipelineConfig
+from evertrain.config import DataConfig, DriftConfig, PipelineConfig, ServingConfig
 from evertrain.durations import spell_duration
 from evertrain.estimators import build, resolve_estimator
 from evertrain.not_yet import find_not_yet
@@ -74,42 +74,12 @@ def build_plan(config: PipelineConfig, settings: Settings) -> Plan:
         gates=tuple(_spell_kind(gate) for gate in config.evaluation.gates),
         strategy=_spell_kind(config.promotion.strategy),
         approval=config.promotion.approval,
-        drift=_spell_drift(config.drift),
+        drift=_spell_drift(config.drift, config.schedule.timezone),
         schedule=_spell_schedule(config.schedule.train, config.schedule.timezone),
-        serving=_spell_serving(config),
+        serving=_spell_serving(config.serving),
         not_yet=tuple(fault.line for fault in find_not_yet(config)),
         warnings=tuple(_find_warnings(config)),
     )
-
-
-def spell_plan(plan: Plan) -> str:
-    """Spell *plan* for people: one line a fact, lists below their names."""
-    lines = []
-    for name, value in plan.model_dump().items():
-        title = name.replace("_", " ")
-        if isinstance(value, tuple | dict) and value:
-            items = value.items() if isinstance(value, dict) else ((None, item) for item in value)
-            lines += [f"{title}:", *(f"  {_spell_item(key, item)}" for key, item in items)]
-        else:
-            lines.append(f"{title}: {_spell_fact(name, value, plan)}")
-    return "\n".join(lines) + "\n"
-
-
-def _spell_item(key: str | None, item: Any) -> str:
-    if key is None:
-        return str(item)
-    words = ", ".join(item) if isinstance(item, tuple) else json.dumps(item, ensure_ascii=False)
-    return f"{key}: {words}"
-
-
-def _spell_fact(name: str, value: Any, plan: Plan) -> str:
-    if name == "features" and value is None:
-        used = [plan.target, plan.timestamp, *plan.entity, plan.weight]
-        others = ", ".join(column for column in used if column is not None)
-        return f"every column but {others}; constant, empty and name-like ones are left out too"
-    if value in (None, (), {}):
-        return "none"
-    return str(value).strip()
 
 
 def _spell_kind(kind: BaseModel) -> str:
@@ -117,7 +87,7 @@ def _spell_kind(kind: BaseModel) -> str:
     facts = kind.model_dump(mode="json", by_alias=True, exclude_none=True)
     name = facts.pop("type")
     arguments = ", ".join(f"{key} {json.dumps(value, ensure_ascii=False)}" for key, value in facts.items())
-    manual = (type(kind).__doc__ or "").replace("``", "")
+    manual = (type(kind).__doc__ or "").replace("``", "").removesuffix(".")
     return f"{name}{f' ({arguments})' if arguments else ''}: {manual}"
 
 
@@ -159,16 +129,14 @@ def _as_json(value: Any) -> Any:
     return value if value is None or isinstance(value, str | int | dict) else repr(value)
 
 
-def _spell_drift(drift: DriftConfig) -> str:
-    current = drift.current
-    looked_at = (
-        f"the newest {spell_duration(current.window)} of {current.from_} ({current.min_rows} rows at least)"
-    )
-    confirmed = f"{drift.confirm.checks} of {drift.confirm.of} checks"
+def _spell_drift(drift: DriftConfig, timezone: str) -> str:
+    current, confirm = drift.current, drift.confirm
+    window = spell_duration(current.window)
     return (
-        f"{_spell_schedule(drift.schedule, 'UTC')}; {looked_at} against {drift.reference}; drifted where over "
-        f"{drift.max_share:.0%} of the columns drifted, confirmed by {confirmed}; retrain on "
-        f"{', '.join(drift.retrain_on) or 'nothing'}, then {spell_duration(drift.cooldown)} of cooldown"
+        f"{_spell_schedule(drift.schedule, timezone)}; the newest {window} of {current.from_} "
+        f"({current.min_rows} rows at least) against {drift.reference}; drifted where over "
+        f"{drift.max_share:.0%} of the columns did, confirmed by {confirm.checks} of {confirm.of} checks; "
+        f"retrain on {', '.join(drift.retrain_on) or 'nothing'}, cooldown {spell_duration(drift.cooldown)}"
     )
 
 
@@ -176,24 +144,18 @@ def _spell_schedule(cron: str | None, timezone: str) -> str:
     return "no schedule" if cron is None else f"{cron} ({timezone})"
 
 
-def _spell_serving(config: PipelineConfig) -> str:
-    serving = config.serving
-    return (
-        f"predictions logged: {serving.sample:.0%} of requests"
-        if serving.log_predictions
-        else "nothing logged"
-    )
+def _spell_serving(serving: ServingConfig) -> str:
+    if not serving.log_predictions:
+        return "predictions are not logged"
+    return f"predictions are logged, {serving.sample:.0%} of them"
 
 
 def _find_warnings(config: PipelineConfig) -> Iterator[str]:
     for name in _computed_features(config.data):
-        yield (
-            f"data.query computes the feature {name}: callers must send {name} itself, "
-            "as it stands after the query"
-        )
+        yield f"data.query computes the feature {name}: callers must send it as it stands after the query"
     for trigger in ("performance", "regret"):
         if trigger in config.drift.retrain_on and getattr(config.drift, trigger) is None:
-            yield f"drift.retrain_on names {trigger}, but drift.{trigger} is not given: it never starts a retrain"
+            yield f"drift.retrain_on names {trigger}, but drift.{trigger} is not given: it starts nothing"
     if config.drift.regret is not None and config.data.window is None:
         yield "drift.regret needs data.window.train to know what its probe learns from"
     if config.data.positive is not None and config.evaluation.task != "binary_classification":
