@@ -76,6 +76,10 @@ class RegistryError(EvertrainError):
     exit_code = 5
 
 
+class RegistryUnavailable(RegistryError, Transient):
+    """The model registry didn't answer in time, or its database is busy."""
+
+
 class ServiceError(EvertrainError):
     """A service that the command needs (a Prefect server, a port) can't be had."""
 

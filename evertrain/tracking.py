@@ -1,0 +1,208 @@
+"""Owns a training run's record in MLflow: parameters, metrics, tags, files and the data it came from."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evertrain.failpoints import failpoint
+from evertrain.mlflow_client import (
+    RUN_KEY,
+    artifact_location,
+    is_remote,
+    mlflow_client,
+    tracking_uri,
+    without_credentials,
+)
+from evertrain.settings import Settings
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import DatasetInput, Metric, Run
+
+    from evertrain.run_facts import RunFacts
+
+# What MLflow takes in one call, and of a parameter's value.
+_PARAMS_PER_CALL = 100
+_PARAM_LIMIT = 6000
+_DIGEST_LIMIT = 36
+
+
+def log_run(settings: Settings, facts: RunFacts) -> str:
+    """Write a run down in MLflow, under the experiment named after the pipeline.
+
+    A run with the same run key is reused: a finished one as it stands, one that a killed process left is
+    completed. So the same facts may be logged any number of times.
+
+    Args:
+        settings: Say where MLflow is.
+        facts: The run.
+
+    Returns:
+        The id of the one run that bears the run key.
+
+    Raises:
+        RegistryError: MLflow can't be reached, or refuses.
+    """
+    with mlflow_client(settings, f"log the run of pipeline {facts.config.name!r}") as client:
+        experiment = _experiment(client, facts.config.name, artifact_location(settings))
+        run = _find_run(client, experiment, facts.run_key) or _create_run(client, experiment, facts)
+        run_id: str = run.info.run_id
+        if run.info.status != "FINISHED":
+            failpoint("tracking-after-create-run")
+            _log_values(client, run_id, facts)
+            _log_files(client, run_id, facts)
+            client.set_terminated(run_id, "FINISHED")
+        return run_id
+
+
+def run_url(settings: Settings, run_id: str) -> str | None:
+    """The run's page in MLflow's own pages; None where MLflow is embedded and serves none.
+
+    Raises:
+        RegistryError: MLflow can't be reached, or doesn't know the run.
+    """
+    if not is_remote(settings):
+        return None
+    with mlflow_client(settings, f"find run {run_id}") as client:
+        experiment = client.get_run(run_id).info.experiment_id
+    root = without_credentials(tracking_uri(settings)).rstrip("/")
+    return f"{root}/#/experiments/{experiment}/runs/{run_id}"
+
+
+def _experiment(client: MlflowClient, name: str, location: str | None) -> str:
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            created: str = client.create_experiment(name, artifact_location=location)
+        except MlflowException as cause:
+            if cause.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
+        else:
+            return created
+    if found.lifecycle_stage == "deleted":
+        client.restore_experiment(found.experiment_id)
+    return str(found.experiment_id)
+
+
+def _find_run(client: MlflowClient, experiment: str, run_key: str) -> Run | None:
+    runs = client.search_runs([experiment], f"tags.`{RUN_KEY}` = '{run_key}'", max_results=100)
+    # Of two that raced, all agree on the older.
+    return min(runs, key=lambda run: (run.info.start_time, run.info.run_id), default=None)
+
+
+def _create_run(client: MlflowClient, experiment: str, facts: RunFacts) -> Run:
+    when = f"{facts.as_of:%Y-%m-%d %H:%M}" if facts.as_of else facts.run_key[:12]
+    tags = {**facts.tags, "mlflow.source.name": "evertrain train", "mlflow.source.type": "JOB"}
+    created = client.create_run(experiment, tags=tags, run_name=f"{facts.config.name} {when}")
+    kept = _find_run(client, experiment, facts.run_key) or created
+    if kept.info.run_id != created.info.run_id:
+        client.delete_run(created.info.run_id)
+    return kept
+
+
+def _log_values(client: MlflowClient, run_id: str, facts: RunFacts) -> None:
+    from mlflow.entities import Param
+
+    params = [Param(name, value[:_PARAM_LIMIT]) for name, value in _parameters(facts).items()]
+    for start in range(0, len(params), _PARAMS_PER_CALL):
+        client.log_batch(run_id, params=params[start : start + _PARAMS_PER_CALL])
+    client.log_batch(run_id, metrics=_metrics(facts))
+    client.log_inputs(run_id, datasets=[_dataset(facts)])
+
+
+def _parameters(facts: RunFacts) -> dict[str, str]:
+    config = facts.config
+    chosen = {
+        "task": config.evaluation.task,
+        "estimator": facts.trained.estimator,
+        "target": config.data.target,
+        "features": str(len(facts.trained.signature.features)),
+        "class_weight": config.training.class_weight,
+        "calibration": config.training.calibration,
+        "seed": str(config.training.seed),
+        "strategy": config.promotion.strategy.type,
+        "runtime": facts.bundle.runtime,
+        "as_of": facts.as_of.isoformat() if facts.as_of else "",
+    }
+    given = {f"params.{name}": _spelled(value) for name, value in facts.trained.parameters.items()}
+    return {**chosen, **given}
+
+
+def _spelled(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _metrics(facts: RunFacts) -> list[Metric]:
+    from mlflow.entities import Metric
+
+    now_milliseconds = int(datetime.now(UTC).timestamp() * 1000)
+    return [Metric(name, value, now_milliseconds, 0) for name, value in _numbers(facts)]
+
+
+def _numbers(facts: RunFacts) -> Iterator[tuple[str, float]]:
+    for name, estimate in facts.evaluation.metrics.items():
+        yield from ((name, estimate.value), (f"{name}_low", estimate.low), (f"{name}_high", estimate.high))
+    champion = facts.evaluation.champion
+    for name, estimate in champion.metrics.items() if champion else ():
+        yield f"champion_{name}", estimate.value
+    yield "train_rows", facts.snapshot.train_rows
+    yield "holdout_rows", facts.snapshot.holdout_rows
+    yield "unlabelled_rows", facts.snapshot.unlabelled
+    yield "fit_seconds", facts.trained.fit_seconds
+    yield "bundle_bytes", facts.bundle.size_bytes
+
+
+def _dataset(facts: RunFacts) -> DatasetInput:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    snapshot = facts.snapshot
+    source = facts.config.data.source.model_dump(mode="json")
+    columns = [{"name": column.name, "type": column.type} for column in snapshot.columns]
+    profile = {
+        "snapshot": snapshot.digest,
+        "num_rows": snapshot.rows,
+        "train_rows": snapshot.train_rows,
+        "holdout_rows": snapshot.holdout_rows,
+        "query": facts.config.data.query,
+    }
+    dataset = Dataset(
+        name=facts.config.name,
+        digest=snapshot.digest[:_DIGEST_LIMIT],
+        source_type="local" if source["type"] == "files" else source["type"],
+        source=json.dumps(source),
+        schema=json.dumps({"mlflow_colspec": columns}),
+        profile=json.dumps(profile),
+    )
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
+
+
+def _log_files(client: MlflowClient, run_id: str, facts: RunFacts) -> None:
+    verdicts = [gate.model_dump(mode="json") for gate in facts.gates]
+    pages = {
+        "config.json": facts.config.model_dump_json(by_alias=True, indent=2),
+        "validation.json": facts.validation.model_dump_json(indent=2),
+        "evaluation.json": facts.evaluation.model_dump_json(indent=2, exclude={"curves"}),
+        "gates.json": json.dumps(verdicts, indent=2),
+        **facts.pages,
+    }
+    with tempfile.TemporaryDirectory(prefix="evertrain-") as folder:
+        for name, text in pages.items():
+            _write(Path(folder, name), text.encode())
+        for name, data in facts.pictures.items():
+            _write(Path(folder, name), data)
+        client.log_artifacts(run_id, folder)
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
