@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import ast
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from evertrain import failpoints
+from evertrain.claims import claim
+from evertrain.failpoints import VARIABLE
+from evertrain.release import decide_promoted, decide_registered, open_journal
+from evertrain.storage import open_store
+
+ROOT = Path(__file__).parents[2]
+SOURCES = ("files", "storage", "journal", "claims", "heartbeat", "release", "runs")
+FACTS = dict.fromkeys(("run_id", "bundle", "snapshot", "config", "code"), "x")
+
+# How often one run of `train_once` passes each point: it is killed at every passage.
+PASSAGES = {
+    "store-before-link": 6,
+    "store-after-link": 5,
+    "store-before-replace": 5,
+    "store-after-replace": 5,
+    "journal-before-head": 4,
+    "journal-after-head": 4,
+    "claim-before-lease": 1,
+    "claim-after-lease": 1,
+    "claim-before-release": 1,
+    "claim-after-release": 1,
+}
+
+
+def train_once(where: str) -> int:
+    """The skeleton of a train: claim, register once, promote once, release. Returns the attempt."""
+    store = open_store(where)
+    journal = open_journal(store, "flights", "tester")
+    with claim(journal, store, "train") as held:
+        state = journal.read()[1]
+        if state.find_run("k1") is None:
+            journal.append(decide_registered(version=1, run_key="k1", **FACTS, fence=held.number))
+        if state.champion is None:
+            journal.append(decide_promoted(version=1, judged_generation=0, fence=held.number))
+        return held.attempt
+
+
+def run_until_killed(where: Path, point: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, __file__, str(where)],
+        env={**os.environ, VARIABLE: point, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def named_failpoints(name: str) -> set[str]:
+    tree = ast.parse((ROOT / "evertrain" / f"{name}.py").read_text())
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return {
+        ast.literal_eval(call.args[0])
+        for call in calls
+        if isinstance(call.func, ast.Name) and call.func.id == "failpoint"
+    }
+
+
+def test_every_failpoint_of_store_journal_and_claims_is_killed_at() -> None:
+    """A new point in these files fails here until the kill test below covers it."""
+    assert set.union(*(named_failpoints(name) for name in SOURCES)) == set(PASSAGES)
+
+
+@pytest.mark.parametrize(("point", "passages"), PASSAGES.items())
+def test_a_run_passes_each_point_as_often_as_the_table_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str, passages: int
+) -> None:
+    """The table is neither short of a passage, which would then not be killed at, nor long."""
+    before = failpoints._hits[point]
+    monkeypatch.setenv(VARIABLE, f"{point}:1000000")
+    train_once(str(tmp_path))
+    assert failpoints._hits[point] - before == passages
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(
+    "point", [f"{name}:{n}" for name, count in PASSAGES.items() for n in range(1, count + 1)]
+)
+def test_a_kill_anywhere_is_mended_by_the_next_run(tmp_path: Path, point: str) -> None:
+    """After kill -9 the journal holds; a clean run takes over at once and leaves one champion."""
+    assert run_until_killed(tmp_path, point).returncode == -signal.SIGKILL
+    journal = open_journal(open_store(str(tmp_path)), "flights", "reader")
+    assert journal.verify().holds
+    left = journal.read()[1].claims
+
+    attempt = train_once(str(tmp_path))
+
+    entries, state = journal.read()
+    assert journal.verify().holds
+    assert attempt == (2 if left else 1)
+    assert [entry.kind for entry in entries].count("registered") == 1
+    assert [entry.kind for entry in entries].count("promoted") == 1
+    assert (state.champion, state.generation, dict(state.claims)) == (1, 1, {})
+    assert list(tmp_path.rglob(".tmp-*")) == []
+
+
+@pytest.mark.fault
+def test_two_kills_in_a_row_are_mended_too(tmp_path: Path) -> None:
+    """A run that is killed while it mends what a kill left is mended by the third."""
+    for point in ("journal-before-head:2", "journal-before-head:1", "store-after-link:3"):
+        assert run_until_killed(tmp_path, point).returncode == -signal.SIGKILL
+        assert open_journal(open_store(str(tmp_path)), "flights", "reader").verify().holds
+    assert train_once(str(tmp_path)) == 4
+    entries, state = open_journal(open_store(str(tmp_path)), "flights", "reader").read()
+    assert [entry.kind for entry in entries].count("registered") == 1
+    assert (state.champion, state.generation) == (1, 1)
+
+
+if __name__ == "__main__":
+    train_once(sys.argv[1])
