@@ -23,6 +23,7 @@ from evertrain.storage import LocalStore, Store, open_store
 from serving.app import create_app
 from serving.fleet import Fleet, Served
 from serving.scoring import Limits
+from serving.watcher import Watcher
 
 SIGNATURE = Signature(
     task="binary_classification",
@@ -175,6 +176,31 @@ def asker_of(*bundles: Bundle, limits: Limits | None = None) -> Asker:
     return Asker(fleet, limits)
 
 
+class Clock:
+    """Monotonic seconds that pass when the test says so."""
+
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+class Shelf:
+    """Gives made-up bundles by digest, and counts how often each was loaded."""
+
+    def __init__(self, bundle_of):
+        self.bundle_of = bundle_of
+        self.loads = []
+        self.broken = {}
+
+    def __call__(self, store, digest):
+        self.loads.append(digest[0])
+        if digest in self.broken:
+            raise self.broken[digest]
+        return self.bundle_of(digest=digest)
+
+
 @contextmanager
 def run_server(fleet: Fleet, limits: Limits | None = None) -> Iterator[str]:
     """Run a real uvicorn in a thread on a free port; gives its address."""
@@ -226,3 +252,26 @@ def promote() -> Callable[[Store, str, int, str], None]:
 def row() -> dict[str, Any]:
     """One row that the made-up model takes; it answers Yes."""
     return {"distance": 1400, "carrier": "UA", "night flight": False, "departs": "2013-01-31T05:00:00Z"}
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def shelf(bundle_of):
+    return Shelf(bundle_of)
+
+
+@pytest.fixture
+def fleet():
+    return Fleet()
+
+
+@pytest.fixture
+def watch(store, fleet, shelf, clock):
+    def make(*names, store=store):
+        return Watcher(store, fleet, names, load=shelf, clock=clock)
+
+    return make

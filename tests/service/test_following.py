@@ -8,64 +8,12 @@ import logging
 import pytest
 
 from evertrain.canonical import canonical_json
-from evertrain.errors import BundleRefused, ConfigError, ModelNotReady, StorageError
+from evertrain.errors import BundleRefused, ModelNotReady, StorageError
 from evertrain.journal import head_key
 from evertrain.release import decide_rolled_back, open_journal
 from evertrain.storage import LocalStore
-from serving.fleet import Fleet
-from serving.problems import Refusal
-from serving.watcher import Watcher, find_pipelines
-
-
-class Clock:
-    """Monotonic seconds that pass when the test says so."""
-
-    def __init__(self):
-        self.now = 100.0
-
-    def __call__(self):
-        return self.now
-
-
-class Shelf:
-    """Gives made-up bundles by digest, and counts how often each was loaded."""
-
-    def __init__(self, bundle_of):
-        self.bundle_of = bundle_of
-        self.loads = []
-        self.broken = {}
-
-    def __call__(self, store, digest):
-        self.loads.append(digest[0])
-        if digest in self.broken:
-            raise self.broken[digest]
-        return self.bundle_of(digest=digest)
-
 
 A, B, C = ("a" * 64, "b" * 64, "c" * 64)
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def shelf(bundle_of):
-    return Shelf(bundle_of)
-
-
-@pytest.fixture
-def fleet():
-    return Fleet()
-
-
-@pytest.fixture
-def watch(store, fleet, shelf, clock):
-    def make(*names, store=store):
-        return Watcher(store, fleet, names, load=shelf, clock=clock)
-
-    return make
 
 
 def serving(fleet):
@@ -292,84 +240,3 @@ def test_without_the_store_the_old_model_serves_on(store, fleet, promote, watch,
 
     assert [during, serving(fleet)] == [{"flights": (1, 1, "a")}, {"flights": (2, 2, "b")}]
     assert caplog.text.count("Can't follow flights: The disk is gone.") == 1
-
-
-def test_without_names_pipelines_are_found_as_they_come(store, fleet, promote, watch, clock):
-    """Every pipeline of the store is served, and one that begins later joins within two seconds."""
-    promote(store, "flights", 1, A)
-    watcher = watch()
-    watcher.look()
-    promote(store, "weather", 1, B)
-    watcher.look()
-    before = set(serving(fleet))
-    clock.now += 2
-    watcher.look()
-
-    assert [{"flights"}, {"flights", "weather"}] == [before, set(serving(fleet))]
-
-
-def test_with_names_only_those_are_served(store, fleet, promote, watch, clock):
-    """Pipelines that weren't named are not served, however many there are."""
-    promote(store, "flights", 1, A)
-    promote(store, "weather", 1, B)
-    watcher = watch("weather")
-    watcher.look()
-    clock.now += 5
-    watcher.look()
-
-    assert list(serving(fleet)) == ["weather"]
-    with pytest.raises(Refusal, match="weather"):
-        fleet.find("flights")
-
-
-def test_a_broken_model_keeps_the_service_from_becoming_ready(store, fleet, promote, watch, shelf):
-    """At the start every champion that is found has to be loaded before the service is ready."""
-    promote(store, "flights", 1, A)
-    promote(store, "weather", 1, B)
-    shelf.broken[B] = BundleRefused("Bad.")
-    watch().look()
-
-    assert list(serving(fleet)) == ["flights"]
-    with pytest.raises(ModelNotReady, match="weather"):
-        fleet.check_ready()
-
-
-def test_a_broken_newcomer_does_not_unready_the_service(store, fleet, promote, watch, shelf, clock):
-    """A pipeline that begins later and can't be served leaves the others ready, and is itself not ready."""
-    promote(store, "flights", 1, A)
-    watcher = watch()
-    watcher.look()
-    promote(store, "weather", 1, B)
-    shelf.broken[B] = BundleRefused("Bad.")
-    clock.now += 2
-    watcher.look()
-
-    fleet.check_ready()
-    assert fleet.find_only().name == "flights"
-    with pytest.raises(ModelNotReady, match="weather"):
-        fleet.find("weather")
-
-
-def test_an_empty_store_is_not_ready(store, fleet, watch):
-    """With no pipeline at all the service runs and isn't ready."""
-    watch().look()
-
-    with pytest.raises(ModelNotReady):
-        fleet.check_ready()
-    with pytest.raises(ModelNotReady):
-        fleet.find_only()
-
-
-def test_what_is_no_pipeline_is_not_found(store, promote):
-    """Other files beside the hints are not taken for pipelines."""
-    promote(store, "flights", 1, A)
-    store.put("heads/.DS_Store", b"x")
-    store.put("heads/Notes.txt", b"x")
-
-    assert find_pipelines(store) == ["flights"]
-
-
-def test_a_name_that_can_be_no_pipeline_is_refused(watch):
-    """A name with other characters is a wrong option."""
-    with pytest.raises(ConfigError, match=r"\.\./x"):
-        watch("../x")

@@ -18,6 +18,13 @@ PROMOTIONS = 12
 ROW = {"distance": 7, "carrier": "UA", "night flight": None, "departs": None}
 
 
+def wait_for(fleet, version):
+    deadline = time.monotonic() + 20
+    while fleet.find("flights").version != version:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
 @pytest.mark.e2e
 def test_promotions_drop_no_request(store, constant_bundle, promote, serve):
     """2,000 requests during a dozen promotions: all answered, each as the version in its header answers."""
@@ -43,6 +50,7 @@ def test_promotions_drop_no_request(store, constant_bundle, promote, serve):
             for _ in range(CLIENTS * REQUESTS // (PROMOTIONS + 2)):
                 asked.acquire()
             promote(store, "flights", version, digests[version])
+            wait_for(fleet, version)
         answers = [answer for client in clients for answer in client.result()]
 
     assert {answer.status_code for answer in answers} == {200}

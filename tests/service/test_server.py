@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import select
@@ -12,6 +13,7 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import psutil
@@ -137,20 +139,32 @@ def test_a_request_under_way_is_answered_before_the_end(store, constant_bundle, 
     """A body that is still being sent when SIGTERM comes gets its answer; new connections are refused."""
     promote(store, "flights", 1, constant_bundle(store, 0.25))
 
+    body = json.dumps({"inputs": [row]}).encode()
+    head = (
+        "POST /invocations HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        f"expect: 100-continue\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
+
     with started(store) as (process, address, _):
-
-        def body():
-            yield b'{"inputs": [{"distance": 1, "carrier": null, '
+        parts = urlsplit(address)
+        with socket.create_connection((parts.hostname, parts.port), timeout=20) as connection:
+            connection.sendall(head.encode())
+            assert connection.recv(100).startswith(b"HTTP/1.1 100")
             process.send_signal(signal.SIGTERM)
-            time.sleep(0.5)
-            with pytest.raises(httpx.ConnectError):
-                httpx.get(f"{address}/ping")
-            yield b'"night flight": null, "departs": null}]}'
+            wait_until_refused(address)
+            connection.sendall(body)
+            assert connection.recv(100).startswith(b"HTTP/1.1 200")
+        assert process.wait(10) == 0
 
-        answer = httpx.post(
-            f"{address}/invocations", content=body(), headers={"content-type": "application/json"}
-        )
-        assert (answer.status_code, process.wait(10)) == (200, 0)
+
+def wait_until_refused(address):
+    for _ in range(500):
+        try:
+            httpx.get(f"{address}/ping")
+        except httpx.TransportError:
+            return
+        time.sleep(0.02)
+    pytest.fail("new connections are still taken")
 
 
 @pytest.mark.e2e
