@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PACKAGES = ("evertrain", "tasks", "flows", "serving")
+# For each contract one line that breaks it, and the module that the line is added to.
+VIOLATIONS = {
+    "rings": ("tasks/__init__.py", "import flows"),
+    "library-below-rings": ("evertrain/journal.py", "def plant() -> None:\n    import tasks"),
+    "service-apart": ("serving/__init__.py", "import mlflow"),
+    "service-native-only": ("evertrain/bundles.py", "import sklearn"),
+    "library-without-frameworks": ("evertrain/config.py", "import fastapi"),
+    "layers": ("evertrain/journal.py", "import evertrain.config"),
+    "no-vendor-in-tasks-and-flows": ("tasks/train.py", "import pandas"),
+    "nothing-is-pickled": ("evertrain/storage.py", "import pickle"),
+    "vendor-boto3": ("evertrain/journal.py", "import boto3"),
+    "vendor-mlflow": ("evertrain/reports.py", "import mlflow.sklearn"),
+    "vendor-great-expectations": ("evertrain/evaluation.py", "from great_expectations import core"),
+    "vendor-evidently": ("tasks/evaluate.py", "import evidently"),
+    "vendor-skl2onnx": ("evertrain/training.py", "import skl2onnx"),
+    "vendor-onnxruntime": ("evertrain/evaluation.py", "import onnxruntime"),
+    "vendor-skops": ("evertrain/bundles.py", "import skops.io"),
+    "vendor-apprise": ("flows/training.py", "import apprise"),
+    "vendor-prefect": ("serving/scoring.py", "import prefect"),
+    "vendor-fastapi": ("tasks/run.py", "import fastapi"),
+    "vendor-duckdb": ("evertrain/evaluation.py", "import duckdb"),
+}
+
+
+def contracts_of(repository: Path) -> list[dict[str, Any]]:
+    project = tomllib.loads((repository / "pyproject.toml").read_text("utf-8"))
+    contracts: list[dict[str, Any]] = project["tool"]["importlinter"]["contracts"]
+    return contracts
+
+
+def lint(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-logo", "--no-cache", *options]
+    return subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture
+def copy(repository: Path, tmp_path: Path) -> Path:
+    """The packages and the contracts, free to be broken."""
+    for package in PACKAGES:
+        shutil.copytree(
+            repository / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    shutil.copy(repository / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def test_the_contracts_hold(repository: Path) -> None:
+    """Every import goes the way the house allows."""
+    checked = lint(repository)
+
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_every_contract_has_a_violation_to_catch(repository: Path) -> None:
+    """No contract is taken on trust: each has its planted violation here, and none is planted in vain."""
+    assert {contract["id"] for contract in contracts_of(repository)} == set(VIOLATIONS)
+
+
+@pytest.mark.parametrize("contract", VIOLATIONS)
+def test_a_planted_violation_is_caught(contract: str, copy: Path) -> None:
+    """One forbidden import, in a copy of the tree, breaks exactly the contract that forbids it."""
+    path, line = VIOLATIONS[contract]
+    module = copy / path
+    before = lint(copy, "--contract", contract)
+    module.write_text(f"{module.read_text('utf-8')}\n{line}\n", "utf-8")
+
+    after = lint(copy, "--contract", contract)
+
+    assert before.returncode == 0, before.stdout + before.stderr
+    assert after.returncode == 1
+    assert "1 broken" in after.stdout
+
+
+def test_a_module_without_a_place_in_the_layers_is_refused(copy: Path) -> None:
+    """Whoever adds a module to the library says which layer it belongs to."""
+    (copy / "evertrain" / "stray.py").write_text("", "utf-8")
+
+    checked = lint(copy, "--contract", "layers")
+
+    assert checked.returncode == 1
+    assert "evertrain.stray" in checked.stdout
