@@ -27,11 +27,11 @@ _BACKLOG = 2048
 
 
 def run(
-    names: Sequence[str] = (),
+    names: Sequence[str],
+    settings: Settings,
     *,
     host: str,
     port: int,
-    settings: Settings,
     workers: int = 1,
     insecure: bool = False,
     limits: Limits | None = None,
@@ -40,9 +40,9 @@ def run(
 
     Args:
         names: The pipelines to serve; none: all there are in the store, and those that come.
+        settings: Where the store is.
         host: The address to listen on.
         port: The port to listen on; 0: a free one, told by the start line.
-        settings: Where the store is.
         workers: How many processes; only 1 yet.
         insecure: Whether to listen beyond this machine without keys.
         limits: What one request may hold.

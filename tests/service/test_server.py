@@ -25,10 +25,9 @@ from serving.server import check_options, run
 
 PROGRAM = """
 import sys
-from evertrain.errors import EvertrainError
 from evertrain.settings import read_settings
 from serving.server import run
-run(sys.argv[3:], host=sys.argv[1], port=int(sys.argv[2]), settings=read_settings())
+run(sys.argv[3:], read_settings(), host=sys.argv[1], port=int(sys.argv[2]))
 """
 
 
@@ -90,13 +89,13 @@ def test_a_name_without_a_journal_is_refused(store, settings, promote):
     promote(store, "weather", 1, "a" * 64)
 
     with pytest.raises(ConfigError, match=r"'trains'.*there are: flights, weather"):
-        run(["flights", "trains"], host="127.0.0.1", port=0, settings=settings)
+        run(["flights", "trains"], settings, host="127.0.0.1", port=0)
 
 
 def test_a_name_in_an_empty_store_is_refused(settings):
     """Where nothing was trained the message says so."""
     with pytest.raises(ConfigError, match="train one first"):
-        run(["flights"], host="127.0.0.1", port=0, settings=settings)
+        run(["flights"], settings, host="127.0.0.1", port=0)
 
 
 def test_a_port_in_use_is_refused(settings):
@@ -104,13 +103,13 @@ def test_a_port_in_use_is_refused(settings):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ServiceError, match=rf"port {port}.*--port"):
-            run(host="127.0.0.1", port=port, settings=settings)
+            run([], settings, host="127.0.0.1", port=port)
 
 
 def test_an_unknown_host_is_refused(settings):
     """An address that isn't this machine's is a message, not a traceback."""
     with pytest.raises(ServiceError, match=r"--host"):
-        run(host="203.0.113.1", port=0, settings=settings, insecure=True)
+        run([], settings, host="203.0.113.1", port=0, insecure=True)
 
 
 @pytest.mark.e2e
