@@ -1,75 +1,135 @@
-"""Owns what ``data.query`` shows without data: whether it is one SELECT, and which columns it computes."""
+"""Owns DuckDB: files as the table ``source``, and one query over it that can reach nothing else."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
-from evertrain.faults import Fault, fault_at
-from evertrain.rules.raw import Raw, pick_text
+from evertrain import read_faults
+from evertrain.errors import ConfigError, SourceError
+from evertrain.source_sql import source_sql
+from evertrain.sql import quote_name, quote_text
+from evertrain.tables import Table, normal_cell
 
-QUERY = ("data", "query")
-EXPECTED = "one SELECT over the table source"
-
-
-def find_query_faults(raw: Raw) -> list[Fault]:
-    """Find a query that DuckDB's parser refuses, or that isn't one SELECT."""
-    query = pick_text(raw, *QUERY)
-    if query is None:
-        return []
-    tree = _parse(query)
-    if tree["error"]:
-        return [fault_at(QUERY, _problem_of(query, tree), EXPECTED)]
-    if len(tree["statements"]) != 1:
-        return [fault_at(QUERY, f"{len(tree['statements'])} statements", EXPECTED)]
-    if any(part.get("type") == "SHOW_REF" for part in _parts(tree)):
-        return [fault_at(QUERY, "a DESCRIBE, SHOW or SUMMARIZE", EXPECTED)]
-    return []
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 
-def computed_columns(query: str) -> frozenset[str]:
-    """Name the columns that *query* computes, as it names them; one that is only renamed is not computed."""
-    computed: set[str] = set()
-    renamed: list[tuple[str, str]] = []
-    for part in _parts(_parse(query)):
-        for item in part.get("select_list", ()):
-            if item["class"] == "COLUMN_REF":
-                renamed.append((item["column_names"][-1], item["alias"] or item["column_names"][-1]))
-            elif item["class"] != "STAR" and item["alias"]:
-                computed.add(item["alias"])
-        computed.update(item["key"] for item in part.get("replace_list", ()))
-        renamed += [(item["key"]["column"], item["value"]) for item in part.get("rename_list", ())]
-    # A computed column may be renamed further out, and again.
-    for _ in renamed:
-        computed.update(new for old, new in renamed if old in computed)
-    return frozenset(computed)
+@contextmanager
+def open_table(paths: Sequence[Path], query: str | None) -> Iterator[Table]:
+    """Read *paths* as the table ``source`` and run *query* over it.
 
+    One thread, so that sums of floats don't depend on the machine; what doesn't fit into memory is spilled
+    to a temporary folder, which is removed at the end.
 
-def _parse(query: str) -> dict[str, Any]:
+    Args:
+        paths: Files of one format.
+        query: One SELECT over ``source``; None takes its rows as they are.
+
+    Yields:
+        The query's rows, each column in its normal form: times in UTC, decimals as floats, NaN as NULL.
+
+    Raises:
+        ConfigError: *query* isn't one SELECT.
+        SourceError: A file can't be read or holds no rows; or the query fails on them or gives none.
+    """
     import duckdb
 
-    with duckdb.connect(":memory:", config={"enable_external_access": "false"}) as connection:
-        row = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [query]).fetchone()
-    tree: dict[str, Any] = json.loads(row[0]) if row else {"error": True, "error_message": "can't be parsed"}
-    return tree
+    with (
+        TemporaryDirectory(prefix="evertrain-") as spill,
+        closing(duckdb.connect(config=_settings(spill))) as connection,
+    ):
+        connection.execute("SET TimeZone = 'UTC'")
+        statement = "FROM source" if query is None else _parse(connection, query)
+        try:
+            names = _open_source(connection, paths)
+            table = _run(connection, statement, names)
+        except duckdb.Error as cause:
+            raise read_faults.explain(str(cause), query, names_of(connection)) from cause
+        yield table
 
 
-def _problem_of(query: str, tree: dict[str, Any]) -> str:
-    if tree.get("error_type") != "parser":
-        return "not a SELECT"
-    position = int(tree.get("position") or 0)
-    line = query.count("\n", 0, position) + 1
-    return f"{tree['error_message']} (line {line} of the query)"
+def check_query(query: str) -> None:
+    """Check that *query* is one SELECT, without any data.
+
+    Raises:
+        ConfigError: It is something else, or can't be parsed.
+    """
+    import duckdb
+
+    with closing(duckdb.connect()) as connection:
+        _parse(connection, query)
 
 
-def _parts(tree: Any) -> Iterator[dict[str, Any]]:
-    """Walk through every node of a parsed query."""
-    waiting = [tree]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, dict):
-            yield node
-            waiting.extend(node.values())
-        elif isinstance(node, list):
-            waiting.extend(node)
+def names_of(connection: DuckDBPyConnection) -> tuple[str, ...]:
+    """The columns of ``source``; none if it couldn't be opened."""
+    found = connection.execute(
+        "SELECT column_name FROM duckdb_columns() WHERE table_name = 'source' ORDER BY column_index"
+    ).fetchall()
+    return tuple(name for (name,) in found)
+
+
+def _settings(spill: str) -> dict[str, str | bool | int | float | list[str]]:
+    return {
+        "threads": 1,
+        "temp_directory": spill,
+        "python_enable_replacements": False,
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+
+
+def _parse(connection: DuckDBPyConnection, query: str) -> str:
+    import duckdb
+
+    try:
+        statements = connection.extract_statements(query)
+    except duckdb.Error as cause:
+        raise ConfigError(
+            f"data.query can't be parsed: {read_faults.first_lines(str(cause))}", path="data.query"
+        ) from cause
+    kinds = [statement.type.name for statement in statements]
+    if kinds != ["SELECT"]:
+        found = ", ".join(kinds) or "nothing"
+        raise ConfigError(f"data.query: expected one SELECT over `source`, found {found}.", path="data.query")
+    return statements[0].query.rstrip().rstrip(";")
+
+
+def _open_source(connection: DuckDBPyConnection, paths: Sequence[Path]) -> tuple[str, ...]:
+    connection.execute(f"CREATE VIEW source AS {source_sql(connection, paths)}")
+    files = ", ".join(quote_text(str(path.absolute())) for path in paths)
+    connection.execute(f"SET allowed_paths = [{files}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+    if connection.execute("FROM source LIMIT 1").fetchone() is None:
+        raise SourceError(f"{_name_files(paths)} no rows; expected some below the header.")
+    return names_of(connection)
+
+
+def _run(connection: DuckDBPyConnection, statement: str, source_names: tuple[str, ...]) -> Table:
+    relation = connection.sql(statement)
+    names, kinds = relation.columns, [str(kind) for kind in relation.types]
+    twice = [name for name, count in Counter(name.casefold() for name in names).items() if count > 1]
+    if twice:
+        raise SourceError(
+            f"data.query gives several columns called {twice[0]!r}; take the old one away with "
+            f"`* EXCLUDE ({quote_name(twice[0])})` or give the new one another name.",
+        )
+    aliases = ", ".join(f"c{place}" for place in range(len(names)))
+    connection.execute(f"CREATE TABLE queried AS SELECT * FROM ({statement}\n) AS q({aliases})")  # noqa: S608
+    table = Table(connection, "queried", (), source_names)
+    if table.fetch_one("count(*)") == (0,):
+        raise SourceError("data.query gives no rows; widen what it selects.")
+    cells = [
+        normal_cell(table, f"c{place}", *each) for place, each in enumerate(zip(names, kinds, strict=True))
+    ]
+    return replace(table, cells=tuple(cells))
+
+
+def _name_files(paths: Sequence[Path]) -> str:
+    return f"{str(paths[0])!r} holds" if len(paths) == 1 else f"The {len(paths)} files of the source hold"
