@@ -48,7 +48,8 @@ def find_estimator(path: str, settings: Settings) -> tuple[EstimatorClass | None
     try:
         kind = getattr(_import(module_name), name, None)
     except ConfigError as error:
-        return None, [_fault(f"{spell_value(path)}: {error.message}", error.attributes["expected"])]
+        expected = error.attributes["expected"] or _suggest(path)
+        return None, [_fault(f"{spell_value(path)}: {error.message}", expected)]
     if not isinstance(kind, type):
         return None, [_fault(f"{spell_value(path)}: no such class", _suggest(path))]
     if not _is_estimator(kind):
@@ -114,16 +115,17 @@ def _import(module_name: str) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name == top:
-            raise ConfigError(
-                f"{top} is not installed", expected=f"{top} to be installed: pip install {top}"
-            ) from error
-        raise ConfigError("no such module", expected=_suggest(f"{module_name}.")) from error
     except Exception as error:
         # A module of an allowed package can fail in any way when it is imported.
-        reason = f"{module_name} can't be imported ({type(error).__name__}: {error})"
-        raise ConfigError(reason, expected="an importable module") from error
+        absent = error.name if isinstance(error, ModuleNotFoundError) else None
+        if absent == top:
+            message, expected = f"{top} is not installed", f"{top} to be installed: pip install {top}"
+        elif absent is not None and f"{module_name}.".startswith(f"{absent}."):
+            message, expected = "no such module", None
+        else:
+            message = f"{module_name} can't be imported ({type(error).__name__}: {error})"
+            expected = "a package that can be imported"
+        raise ConfigError(message, expected=expected) from error
 
 
 def _suggest(path: str) -> str:
@@ -172,7 +174,7 @@ def _try_value(kind: EstimatorClass, params: dict[str, Any], name: str) -> str |
     """Ask scikit-learn's own parameter constraints; other packages check when they fit."""
     try:
         instance = build(kind, params)
-        if hasattr(instance, "_validate_params"):
+        if hasattr(instance, "_parameter_constraints"):
             instance._validate_params()
     except (TypeError, ValueError) as error:
         # "The 'n' parameter of X must be an int. Got 'a' instead." says twice what the fault says already.

@@ -122,10 +122,16 @@ def _describe_type(node: Node) -> str:
     if kind == "string":
         return f"text like {node['pattern']}" if "pattern" in node else "text"
     if kind == "array":
-        return f"a list of at least {node['minItems']}" if node.get("minItems") else "a list"
+        return f"a list{_least(node, 'minItems')}"
     if kind == "object" and "properties" in node:
         return f"a mapping of {', '.join(node['properties'])}"
-    return {"boolean": "true or false", "null": "null", "object": "a mapping"}[kind or "object"]
+    if kind == "boolean":
+        return "true or false"
+    return "null" if kind == "null" else f"a mapping{_least(node, 'minProperties')}"
+
+
+def _least(node: Node, key: str) -> str:
+    return f" of at least {node[key]}" if key in node else ""
 
 
 def _example(node: Node) -> str:
