@@ -128,10 +128,16 @@ def main(arguments: Sequence[str]) -> int:
     try:
         output.write(to_onnx(pipeline, inputs))
     except Exception as cause:
-        line = next(iter(str(cause).strip().splitlines()), "")
-        output.write(f"skl2onnx can't convert it: {type(cause).__name__}: {line[:300]}".encode())
+        output.write(_explain(cause).encode())
         return REFUSED
     return 0
+
+
+def _explain(cause: Exception) -> str:
+    if type(cause).__name__ in ("MissingConverter", "MissingShapeCalculator"):
+        return "skl2onnx has no converter for it"
+    line = next(iter(str(cause).strip().splitlines()), "")
+    return f"skl2onnx can't convert it: {type(cause).__name__}: {line[:300]}"
 
 
 def _parts(estimator: Any) -> Iterator[Any]:

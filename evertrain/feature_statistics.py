@@ -60,8 +60,7 @@ def as_numbers(values: np.ndarray) -> np.ndarray:
 
 
 def _describe_texts(values: np.ndarray) -> dict[str, Any]:
-    spelled = values if values.dtype.kind != "M" else np.datetime_as_string(values).astype(object)
-    counts = Counter(spell_categories(spelled).tolist())
+    counts = Counter(spell_categories(_as_texts(values)).tolist())
     missing = counts.pop(MISSING, 0)
     top = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:TOP_CATEGORIES]
     rows = len(values)
@@ -70,6 +69,14 @@ def _describe_texts(values: np.ndarray) -> dict[str, Any]:
         "distinct": len(counts),
         "top": {text: count / rows for text, count in top},
     }
+
+
+def _as_texts(values: np.ndarray) -> np.ndarray:
+    if values.dtype.kind != "M":
+        return values
+    texts = np.datetime_as_string(values).astype(object)
+    texts[np.isnat(values)] = None
+    return texts
 
 
 def _describe_times(values: np.ndarray) -> dict[str, Any]:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # What estimators of the allowed packages hold beyond skops' own list. Each is a record of arrays and numbers:
-# building one runs no code that its bytes could choose. (functools.partial, which can name any callable, and the
-# search and threshold wrappers, which name functions, are left out.)
+# building one runs no code that its bytes could choose. (functools.partial, which can name any callable, and
+# the search and threshold wrappers, which name functions, are left out.)
 TRUSTED_TYPES = frozenset(
     {
         "numpy.dtype",
@@ -48,7 +48,7 @@ TRUSTED_TYPES = frozenset(
         "sklearn.metrics._dist_metrics.HammingDistance64",
         "sklearn.metrics._dist_metrics.ManhattanDistance64",
         "sklearn.metrics._dist_metrics.MinkowskiDistance64",
-        # Boosters parse their own format in native code: bundles are loaded by a digest that the journal names.
+        # Boosters parse their own format in native code: a bundle is loaded by the digest its journal names.
         "collections.OrderedDict",
         "lightgbm.basic.Booster",
         "lightgbm.sklearn.LGBMClassifier",
