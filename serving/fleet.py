@@ -86,10 +86,10 @@ class Fleet:
         """Raise ModelNotReady unless a model answers and none of the required ones is missing."""
         loaded = {served.name for served in self.loaded()}
         missing = sorted(self._required - loaded)
-        if missing or not loaded:
-            raise ModelNotReady(
-                f"Not loaded yet: {', '.join(missing) or 'any model'}; it will be once there is a champion."
-            )
+        if missing:
+            raise ModelNotReady(f"Not loaded yet: {', '.join(missing)}; each will be once it has a champion.")
+        if not loaded:
+            raise ModelNotReady("No model is loaded yet; one will be once it has a champion.")
 
 
 def _listing(models: Iterable[str]) -> str:

@@ -78,7 +78,7 @@ def check_answer(answer):
     assert len(found["predictions"]) == len(found["probabilities"])
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(FITTING, min_size=1, max_size=4), form=st.sampled_from(["instances", "inputs"]))
 def test_any_fitting_rows_are_answered(asker, bundle_of, rows, form):
     """Rows of the right types are answered whatever they hold: no rule refuses too much."""
@@ -87,14 +87,14 @@ def test_any_fitting_rows_are_answered(asker, bundle_of, rows, form):
     assert refusal_of(served, json.dumps({form: rows}).encode()) is None
 
 
-@settings(max_examples=1000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(document=DOCUMENTS)
 def test_any_json_is_answered_or_refused(asker, bundle_of, document):
     """Random documents of nearly the right shape get finite numbers or a problem."""
     refusal_of(asker(bundle_of()).fleet.find("flights"), json.dumps(document).encode())
 
 
-@settings(max_examples=500, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=250, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(noise=st.binary(max_size=5), at=st.integers(0, 80), cut=st.integers(0, 10))
 def test_any_bytes_are_answered_or_refused(asker, bundle_of, noise, at, cut):
     """A good body with some bytes replaced is answered or refused."""
