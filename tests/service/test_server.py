@@ -130,7 +130,7 @@ def test_the_process_serves_swaps_and_ends(store, constant_bundle, promote, row,
             began = time.monotonic()
             assert (process.wait(10), process.stderr.read()) == (0, "")
 
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 5
 
 
 @pytest.mark.e2e
