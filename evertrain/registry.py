@@ -131,7 +131,8 @@ def _create_version(
     kept = _find_version(client, name, facts.run_key) or created
     if int(kept.version) != int(created.version):
         client.delete_model_version(name, str(created.version))
-        client.delete_logged_model(model.model_id)
+        if kept.source != created.source:
+            client.delete_logged_model(model.model_id)
     return kept
 
 
@@ -146,24 +147,32 @@ def _make_registered_model(client: MlflowClient, name: str, description: str) ->
 
 
 def _log_model(client: MlflowClient, facts: RunFacts, run_id: str) -> LoggedModel:
-    """Upload the bundle as a model that MLflow itself can load; one finished for this run is reused."""
+    """Upload the bundle as a model that MLflow itself can load; one begun for this run is completed."""
     from mlflow.entities import LoggedModelOutput
 
     experiment = client.get_run(run_id).info.experiment_id
     condition = f"tags.`{RUN_KEY}` = '{facts.run_key}' AND source_run_id = '{run_id}'"
-    for model in client.search_logged_models([experiment], condition):
-        if str(model.status) == "READY":
-            return model
-        client.delete_logged_model(model.model_id)
-    model = client.create_logged_model(
+    found = client.search_logged_models([experiment], condition)
+    # One that isn't finished is completed, not deleted: on a server it may be another process's.
+    model = min(
+        found, key=lambda model: model.creation_timestamp, default=None
+    ) or client.create_logged_model(
         experiment, name=facts.config.name, source_run_id=run_id, tags=facts.tags, model_type="evertrain"
     )
+    if str(model.status) == "READY":
+        return model
     with tempfile.TemporaryDirectory(prefix="evertrain-") as folder:
         files = _save_model(Path(folder), facts, model.model_id)
         client.log_model_artifacts(model.model_id, str(files))
-    failpoint("registry-after-upload")
-    client.log_outputs(run_id, [LoggedModelOutput(model.model_id, 0)])
+    if model.model_id not in _outputs(client, run_id):
+        client.log_outputs(run_id, [LoggedModelOutput(model.model_id, 0)])
+    failpoint("registry-before-finalize")
     return client.finalize_logged_model(model.model_id, "READY")
+
+
+def _outputs(client: MlflowClient, run_id: str) -> list[str]:
+    outputs = client.get_run(run_id).outputs
+    return [output.model_id for output in outputs.model_outputs] if outputs else []
 
 
 def _save_model(folder: Path, facts: RunFacts, model_id: str) -> Path:

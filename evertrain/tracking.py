@@ -53,11 +53,21 @@ def log_run(settings: Settings, facts: RunFacts) -> str:
         run = _find_run(client, experiment, facts.run_key) or _create_run(client, experiment, facts)
         run_id: str = run.info.run_id
         if run.info.status != "FINISHED":
-            failpoint("tracking-after-create-run")
             _log_values(client, run_id, facts)
             _log_files(client, run_id, facts)
+            failpoint("tracking-before-finish")
             client.set_terminated(run_id, "FINISHED")
         return run_id
+
+
+def log_page(settings: Settings, run_id: str, name: str, page: str) -> None:
+    """Keep an HTML page among a run's artifacts, in place of an earlier one of that name.
+
+    Raises:
+        RegistryError: MLflow can't be reached, or refuses.
+    """
+    with mlflow_client(settings, f"keep {name} with run {run_id}") as client:
+        client.log_text(run_id, page, name)
 
 
 def run_url(settings: Settings, run_id: str) -> str | None:

@@ -63,28 +63,34 @@ def settings(template, tmp_path) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def bundle(tmp_path_factory) -> BundleRef:
-    """A real bundle with a fitted scikit-learn pipeline, in a local store."""
+def bundle_folder(tmp_path_factory) -> Path:
+    """The folder of a real bundle with a fitted scikit-learn pipeline, in a local store."""
     store = LocalStore(tmp_path_factory.mktemp("store"))
     store.prepare()
     documents = {
         "signature.json": SIGNATURE.model_dump(mode="json"),
         "golden.json": {"columns": {}, "tolerance": 0.0},
         "statistics.json": {},
-        "provenance.json": {"store": store.where},
+        "provenance.json": {},
     }
     files = {name: canonical_json(document) for name, document in documents.items()}
     digest = write_bundle(store, "native", {**files, "model.skops": fitted_model()}, "0")
-    return BundleRef(
-        digest=digest, runtime="native", size_bytes=1, reason=str(store.path(f"bundles/{digest}"))
-    )
+    return store.path(f"bundles/{digest}")
 
 
 @pytest.fixture
-def facts(bundle) -> RunFacts:
+def facts(bundle_folder) -> RunFacts:
     """A complete training run of the pipeline flights."""
-    estimate = MetricEstimate(value=0.7, low=0.6, high=0.8)
-    champion = ChampionScore(version=1, metrics={"roc_auc": MetricEstimate(value=0.65, low=0.6, high=0.7)})
+    return make_facts(bundle_folder)
+
+
+@pytest.fixture
+def other(facts) -> RunFacts:
+    """Another run of the same pipeline."""
+    return dataclasses.replace(facts, run_key="b" * 64)
+
+
+def make_facts(bundle_folder: Path) -> RunFacts:
     config = PipelineConfig.model_validate(
         {
             "name": "flights",
@@ -94,30 +100,32 @@ def facts(bundle) -> RunFacts:
             "evaluation": {"task": "binary_classification"},
         }
     )
+    snapshot = Snapshot(
+        digest="5" * 64,
+        rows=100,
+        unlabelled=1,
+        train_rows=79,
+        holdout_rows=20,
+        columns=(Column(name="origin", type="string"), Column(name="late", type="string")),
+        parts=(),
+    )
+    trained = TrainedModel(
+        key="models/x.skops",
+        digest="e" * 64,
+        signature=SIGNATURE,
+        estimator="sklearn.linear_model.LogisticRegression",
+        parameters={"C": 1.0, "penalty": "l2", "class_weight": None},
+        fit_seconds=0.5,
+        train_rows=79,
+    )
     return RunFacts(
         config=config,
-        snapshot=Snapshot(
-            digest="5" * 64,
-            rows=100,
-            unlabelled=1,
-            train_rows=79,
-            holdout_rows=20,
-            columns=(Column(name="origin", type="string"), Column(name="late", type="string")),
-            parts=(),
-        ),
+        snapshot=snapshot,
         validation=ValidationReport(success=True, rows=100),
-        trained=TrainedModel(
-            key="models/x.skops",
-            digest="e" * 64,
-            signature=SIGNATURE,
-            estimator="sklearn.linear_model.LogisticRegression",
-            parameters={"C": 1.0, "penalty": "l2", "class_weight": None},
-            fit_seconds=0.5,
-            train_rows=79,
-        ),
-        bundle=bundle,
-        bundle_folder=Path(bundle.reason),
-        evaluation=Evaluation(rows=20, metrics={"roc_auc": estimate}, champion=champion),
+        trained=trained,
+        bundle=BundleRef(digest=bundle_folder.name, runtime="native", size_bytes=1),
+        bundle_folder=bundle_folder,
+        evaluation=make_evaluation(),
         gates=(GateResult(type="signature", verdict="pass", reason="same"),),
         run_key="a" * 64,
         config_digest="c" * 64,
@@ -128,10 +136,10 @@ def facts(bundle) -> RunFacts:
     )
 
 
-@pytest.fixture
-def other(facts) -> RunFacts:
-    """Another run of the same pipeline."""
-    return dataclasses.replace(facts, run_key="b" * 64)
+def make_evaluation() -> Evaluation:
+    estimate = MetricEstimate(value=0.7, low=0.6, high=0.8)
+    champion = ChampionScore(version=1, metrics={"roc_auc": MetricEstimate(value=0.65, low=0.6, high=0.7)})
+    return Evaluation(rows=20, metrics={"roc_auc": estimate}, champion=champion)
 
 
 def settings_of(home: Path) -> Settings:
@@ -141,6 +149,7 @@ def settings_of(home: Path) -> Settings:
 def fitted_model() -> bytes:
     import pandas as pd
     from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import OneHotEncoder
@@ -151,6 +160,6 @@ def fitted_model() -> bytes:
         {"in_000": np.array([1, 2, 3, 4], dtype=np.float32), "in_001": ["EWR", "EWR", "JFK", "JFK"]}
     )
     encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
-    columns = ColumnTransformer([("n", "passthrough", ["in_000"]), ("c", encoder, ["in_001"])])
+    columns = ColumnTransformer([("n", SimpleImputer(), ["in_000"]), ("c", encoder, ["in_001"])])
     pipeline = Pipeline([("columns", columns), ("model", LogisticRegression())])
     return dump_native(pipeline.fit(frame, [0, 0, 1, 1]))
