@@ -54,6 +54,8 @@ def wall_in(root: Path) -> None:
             "MPLCONFIGDIR": str(root / "matplotlib"),
             # pytest's own temporary folders: what lies under the root goes with it.
             "PYTEST_DEBUG_TEMPROOT": str(root),
+            # xdist's workers outnumber the cores: threads that spin while they wait cost tenfold.
+            "OMP_WAIT_POLICY": "PASSIVE",
             "DO_NOT_TRACK": "1",
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
