@@ -46,8 +46,18 @@ def nodes_at(schema: Node, value: Any, path: tuple[str | int, ...]) -> list[Node
     nodes = list(_alternatives(schema, schema, value))
     for element in path:
         value = _child(value, element)
-        nodes = [found for node in nodes for found in _steps(schema, node, element, value)]
+        below = [found for node in nodes for found in _below(node, element)]
+        nodes = [found for node in below for found in _alternatives(schema, node, value)]
     return nodes
+
+
+def is_union(schema: Node, value: Any, path: tuple[str | int, ...]) -> bool:
+    """Whether the place *path* in *value* takes one of several kinds, told apart by their ``type``."""
+    if not path:
+        return False
+    return any(
+        "oneOf" in below for node in nodes_at(schema, value, path[:-1]) for below in _below(node, path[-1])
+    )
 
 
 def _child(value: Any, element: str | int) -> Any:
@@ -58,13 +68,13 @@ def _child(value: Any, element: str | int) -> Any:
     return None
 
 
-def _steps(schema: Node, node: Node, element: str | int, value: Any) -> Iterator[Node]:
+def _below(node: Node, element: str | int) -> Iterator[Node]:
     if isinstance(element, int):
         below = node.get("items")
     else:
         below = node.get("properties", {}).get(element, node.get("additionalProperties"))
     if isinstance(below, dict):
-        yield from _alternatives(schema, below, value)
+        yield below
 
 
 def _alternatives(schema: Node, node: Node, value: Any) -> Iterator[Node]:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from evertrain.config import PipelineConfig
 from evertrain.faults import Fault, Path, name_known, spell_path, spell_value
-from evertrain.schema import Node, json_schema, nodes_at
+from evertrain.schema import Node, is_union, json_schema, nodes_at
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -44,7 +44,7 @@ def _faults_of(error: ValidationError, raw: dict[str, Any]) -> list[Fault]:
     for item in error.errors(include_url=False):
         if item["type"] == "default_factory_not_called":
             continue
-        path = _path_of(item, raw)
+        path = _path_of(item, raw, schema)
         faults.setdefault(path, _fault_of(item, path, raw, schema))
     # The members of a union each complain; the one that got furthest knows best.
     return [faults[path] for path in faults if not any(_is_above(path, other) for other in faults)]
@@ -54,18 +54,19 @@ def _is_above(path: Path, other: Path) -> bool:
     return len(path) < len(other) and other[: len(path)] == path
 
 
-def _path_of(item: ErrorDetails, raw: Any) -> Path:
+def _path_of(item: ErrorDetails, raw: Any, schema: Node) -> Path:
     """Drop from pydantic's place what names a union's member and doesn't stand in the YAML."""
     path: list[str | int] = []
+    value = raw
     last = len(item["loc"]) - 1
     at_member = False
     for position, element in enumerate(item["loc"]):
         is_missing = position == last and item["type"] == "missing"
-        if not at_member and isinstance(raw, dict) and element == raw.get("type") and not is_missing:
+        if not at_member and not is_missing and is_union(schema, raw, tuple(path)):
             at_member = True
-        elif is_missing or _holds(raw, element):
+        elif is_missing or _holds(value, element):
             path.append(element)
-            raw = None if is_missing else raw[element]
+            value = None if is_missing else value[element]
             at_member = False
     return (*path, "type") if item["type"].startswith("union_tag") else tuple(path)
 

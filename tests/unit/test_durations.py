@@ -18,6 +18,7 @@ from evertrain.durations import LONGEST, parse_duration, refuse_nothing, spell_d
 def test_a_duration_is_a_number_and_a_unit(text, seconds):
     """Seconds, minutes, hours and days."""
     assert parse_duration(text) == timedelta(seconds=seconds)
+    assert parse_duration(timedelta(seconds=seconds)) == timedelta(seconds=seconds)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 import yaml
 
-from evertrain.schema import json_schema, main, nodes_at, spell_schema
+from evertrain.schema import is_union, json_schema, main, nodes_at, spell_schema
 
 SCHEMA = json_schema()
 REQUIRED = """
@@ -72,6 +72,23 @@ def test_defaults_are_spelled_as_the_yaml_does():
 def test_a_place_is_found_in_the_schema_by_the_values_kinds(value, path, types):
     """A union's member is the one that the value's type names."""
     assert [node["type"] for node in nodes_at(SCHEMA, value, path)] == types
+
+
+@pytest.mark.parametrize(
+    ("path", "union"),
+    [
+        ((), False),
+        (("data",), False),
+        (("data", "source"), True),
+        (("evaluation", "gates"), False),
+        (("evaluation", "gates", 0), True),
+        (("training", "search", "space", "x"), True),
+        (("nmae", "x"), False),
+    ],
+)
+def test_unions_are_known_by_their_place(path, union):
+    """Sources, gates, strategies, notifiers and search spaces."""
+    assert is_union(SCHEMA, {}, path) is union
 
 
 def test_the_command_writes_the_file(tmp_path, monkeypatch):

@@ -101,6 +101,13 @@ def test_a_fault_says_where_what_and_what_is_allowed(sections, line):
     assert line in found
 
 
+def test_a_stray_type_hides_no_fault():
+    """Only where kinds are told apart by their type does it name one."""
+    lines = faults_of(make_raw(drift={"type": "confirm", "confirm": 5}))
+
+    assert [line.partition(";")[0] for line in lines] == ["drift.confirm: 5", "drift.type: unknown key"]
+
+
 def test_every_fault_is_found_in_one_go():
     """Also those that stand beside each other in one union."""
     strategy = {"type": "canary", "steps": [0, 50.0, "5", 150, True], "bak": 1}
