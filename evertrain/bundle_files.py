@@ -106,6 +106,19 @@ def read_bundle(store: Store, digest: str) -> tuple[Manifest, dict[str, bytes]]:
     return manifest, files
 
 
+def copy_bundle(source: Store, target: Store, digest: str) -> None:
+    """Copy a bundle from one store to another, verified on the way.
+
+    Raises:
+        BundleRefused: As for ``read_bundle``.
+        StorageError: A store can't be read or written.
+    """
+    manifest, files = read_bundle(source, digest)
+    for name, data in files.items():
+        target.put_if_absent(_key(digest, name), data)
+    target.put_if_absent(_key(digest, MANIFEST), canonical_json(manifest.model_dump(mode="json")))
+
+
 def parse_document(kind: type[Document], data: bytes, name: str) -> Document:
     """Read one of a bundle's JSON files; raises BundleRefused where it isn't what this version reads."""
     try:

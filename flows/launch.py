@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
@@ -50,6 +51,9 @@ def run_training(
 @contextmanager
 def training_ready(settings: Settings) -> Iterator[TrainingFlow]:
     """Have the flow ready to be called, any number of times; an embedded server ends with the block."""
+    # Before scikit-learn is imported: OpenMP's threads would spin while they wait, and a fit on a busy
+    # machine take many times as long.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with prefect_api(settings) as server:
         yield load_training_flow(server)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from evertrain.config_files import load_config, refuse_not_yet
 from prefect import flow
 
 from evertrain.claims import claim
+from evertrain.config_files import load_config, refuse_not_yet
 from evertrain.outcomes import recall_outcome
 from evertrain.pipelines import Pipeline, config_path, open_pipeline, parse_as_of
 from evertrain.records import TrainOutcome, Trigger
@@ -15,6 +15,7 @@ from tasks.ingest import ingest_task
 from tasks.package import package_task
 from tasks.promote import promote_task
 from tasks.register import mirror_aliases_task, register_task
+from tasks.report import report_task
 from tasks.run import Run
 from tasks.train import train_task
 from tasks.validate import validate_task
@@ -63,4 +64,5 @@ def train_pipeline(pipeline: Pipeline, as_of: str | None, trigger: Trigger, fenc
     version = register_task(run, report, trained, bundle, judgement)
     outcome = promote_task(run, version, judgement, bundle)
     mirror_aliases_task(pipeline, repair=False)
+    report_task(run, outcome, judgement, report)
     return outcome

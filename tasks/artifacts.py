@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from evertrain.tracking import run_url
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
 from evertrain.records import Judgement, MetricEstimate, ModelVersion, ValidationReport
+from evertrain.tracking import run_url
 from tasks.run import Run
 
 
@@ -44,7 +44,7 @@ def show_judgement(run: Run, judgement: Judgement) -> None:
             {
                 "metric": name,
                 "challenger": spell(estimate),
-                "champion": spell(champion.metrics[name]) if champion else "",
+                "champion": spell(champion.metrics.get(name)) if champion else "",
             }
             for name, estimate in evaluation.metrics.items()
         ],
@@ -73,6 +73,8 @@ def show_links(run: Run, version: ModelVersion) -> None:
         )
 
 
-def spell(estimate: MetricEstimate) -> str:
-    """Write a metric with its interval."""
+def spell(estimate: MetricEstimate | None) -> str:
+    """Write a metric with its interval; nothing for one that the champion can't be measured by."""
+    if estimate is None:
+        return ""
     return f"{estimate.value:.4f} ({estimate.low:.4f} to {estimate.high:.4f})"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from evertrain.packaging import package
-
 from evertrain.progress import step
 from evertrain.records import BundleRef, TrainedModel
 from evertrain.runs import code_digest
@@ -22,7 +21,6 @@ def package_task(run: Run, trained: TrainedModel) -> BundleRef:
                 run.ingested,
                 trained,
                 run.pipeline.store,
-                run.pipeline.settings,
                 provenance={
                     "pipeline": run.config.name,
                     "run_key": run.key,

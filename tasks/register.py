@@ -1,18 +1,24 @@
-"""Owns the tasks ``register`` and ``mirror aliases``: candidate to model version, journal to MLflow aliases."""
+"""Owns the tasks ``register`` and ``mirror aliases``: candidate to model version, journal to aliases."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from evertrain.plots import curve_png
-from evertrain.registry import mirror_aliases, register
-from evertrain.tracking import RunFacts, log_run
-
+from evertrain.bundle_files import copy_bundle
 from evertrain.pipelines import Pipeline
+from evertrain.plots import curve_png
 from evertrain.progress import step
 from evertrain.records import BundleRef, Judgement, ModelVersion, TrainedModel, ValidationReport
+from evertrain.registry import mirror_aliases, register
 from evertrain.release import decide_alias_repaired
+from evertrain.run_facts import RunFacts
 from evertrain.runs import code_digest
+from evertrain.storage import open_store
+from evertrain.tracking import log_run
 from tasks.artifacts import show_links
 from tasks.run import Run
 from tasks.steps import step_task
@@ -25,25 +31,36 @@ def register_task(
     run: Run, report: ValidationReport, trained: TrainedModel, bundle: BundleRef, judgement: Judgement
 ) -> ModelVersion:
     """Log the run and register the bundle as a model version; the run key keeps it to one."""
-    with step("register", run.seconds) as note:
+    with step("register", run.seconds) as note, bundle_folder(run, bundle) as folder:
         facts = RunFacts(
             config=run.config,
             snapshot=run.ingested.snapshot,
-            plan=run.ingested.plan,
             validation=report,
             trained=trained,
             bundle=bundle,
-            judgement=judgement,
+            bundle_folder=folder,
+            evaluation=judgement.evaluation,
+            gates=judgement.gates,
             run_key=run.key,
+            config_digest=run.config.digest(),
             code_digest=code_digest(),
             trigger=run.trigger,
+            as_of=run.ingested.snapshot.as_of,
             pictures={"curve.png": curve_png(judgement.evaluation.curves)},
         )
         run_id = log_run(run.pipeline.settings, facts)
-        version = register(run.pipeline.settings, run.pipeline.store, facts, run_id)
+        version = register(run.pipeline.settings, facts, run_id)
         show_links(run, version)
         note.text = f"version {version.version}"
     return version
+
+
+@contextmanager
+def bundle_folder(run: Run, bundle: BundleRef) -> Iterator[Path]:
+    """Lay the bundle's files in a folder of this machine, wherever the store is."""
+    with TemporaryDirectory(prefix="evertrain-bundle-") as folder:
+        copy_bundle(run.pipeline.store, open_store(folder), bundle.digest)
+        yield Path(folder) / "bundles" / bundle.digest
 
 
 @step_task("mirror aliases")

@@ -27,18 +27,12 @@ def retry_if_transient(_task: Task[..., Any], _run: TaskRun, state: State[Any]) 
 
 def step_task(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
     """Make a function a Prefect task that shows as *name* in Prefect's UI."""
-
-    def decorate(function: Callable[P, R]) -> Task[P, R]:
-        made: Task[P, R] = task(
-            function,
-            name=name,
-            task_run_name=name,
-            cache_policy=NO_CACHE,
-            persist_result=False,
-            retries=len(RETRY_DELAYS_SECONDS),
-            retry_delay_seconds=RETRY_DELAYS_SECONDS,
-            retry_condition_fn=retry_if_transient,
-        )
-        return made
-
-    return decorate
+    return task(
+        name=name,
+        task_run_name=name,
+        cache_policy=NO_CACHE,
+        persist_result=False,
+        retries=len(RETRY_DELAYS_SECONDS),
+        retry_delay_seconds=RETRY_DELAYS_SECONDS,
+        retry_condition_fn=retry_if_transient,
+    )

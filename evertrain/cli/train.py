@@ -73,6 +73,10 @@ def report(outcome: TrainOutcome, output: Output, junit: Path | None) -> None:
     output.answer(outcome.model_dump(mode="json"))
     if not output.wants_json:
         show_outcome(outcome, output.console)
-    append_for_ci(outcome, read_settings())
+    settings = read_settings()
+    if settings.step_summary or settings.step_output:
+        from evertrain.tracking import run_url
+
+        append_for_ci(outcome, settings, run_url(settings, outcome.run_id))
     if junit is not None:
         write_junit(outcome, junit)

@@ -47,8 +47,13 @@ def metrics_table(outcome: TrainOutcome) -> Table:
     if champion:
         table.add_column(f"champion (version {champion.version})")
     for name, value in outcome.metrics.items():
-        table.add_row(name, f"{value:.4f}", *([f"{champion.metrics[name]:.4f}"] if champion else []))
+        table.add_row(name, f"{value:.4f}", *([spell(champion.metrics.get(name))] if champion else []))
     return table
+
+
+def spell(value: float | None) -> str:
+    """Write a metric; a dash for one that the champion can't be measured by."""
+    return "–" if value is None else f"{value:.4f}"
 
 
 def gates_table(gates: tuple[GateResult, ...]) -> Table:
