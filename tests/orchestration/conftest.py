@@ -1,0 +1,86 @@
+"""Owns what the tests of flows and commands share: one Prefect server a session, and small real pipelines."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from textwrap import dedent
+
+import numpy as np
+import pytest
+
+from evertrain.settings import read_settings
+from flows.launch import TrainingFlow, training_ready
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def training(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrainingFlow]:
+    """The flow ``training`` and an embedded server for it, as long as the session."""
+    home = tmp_path_factory.mktemp("prefect-home")
+    settings = read_settings({**os.environ, "EVERTRAIN_HOME": str(home)})
+    with training_ready(settings) as train:
+        yield train
+
+
+@pytest.fixture(scope="session")
+def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database with its tables made: three seconds that need be spent once."""
+    from evertrain.registry import mirror_aliases
+
+    home = tmp_path_factory.mktemp("registry")
+    mirror_aliases(read_settings({**os.environ, "EVERTRAIN_HOME": str(home)}), "none", None, None)
+    return home / "mlflow.db"
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_registry: Path) -> Path:
+    """A fresh EVERTRAIN_HOME, and a working folder of its own."""
+    place = tmp_path / "home"
+    place.mkdir()
+    shutil.copy(empty_registry, place / "mlflow.db")
+    monkeypatch.setenv("EVERTRAIN_HOME", str(place))
+    monkeypatch.chdir(tmp_path)
+    return place
+
+
+@pytest.fixture
+def write_pipeline(tmp_path: Path) -> Write:
+    """Write ``loans.csv`` and ``loans.yaml``: 600 made-up loans, will they default?"""
+
+    def write(*, rows: int = 600, seed: int = 0, extra: str = "", estimator: str | None = None) -> Path:
+        write_loans(tmp_path / "loans.csv", rows=rows, seed=seed)
+        path = tmp_path / "loans.yaml"
+        chosen = estimator or "sklearn.linear_model.LogisticRegression"
+        path.write_text(
+            dedent(
+                """\
+                name: loans
+                data:
+                  source: {type: files, uri: loans.csv}
+                  target: default
+                training: {estimator: ESTIMATOR}
+                evaluation: {task: binary_classification}
+                """
+            ).replace("ESTIMATOR", chosen)
+            + dedent(extra)
+        )
+        return path
+
+    return write
+
+
+def write_loans(path: Path, *, rows: int, seed: int) -> None:
+    """Write loans whose default depends on income and purpose."""
+    random = np.random.default_rng(seed)
+    income = random.normal(50, 15, rows).round(2)
+    purpose = random.choice(["car", "home", "trip"], rows)
+    score = (45 - income) / 10 + (purpose == "trip") * 1.5 + random.normal(0, 1, rows)
+    lines = [
+        f"{number},{amount},{what},{'Yes' if value > 0 else 'No'}"
+        for number, (amount, what, value) in enumerate(zip(income, purpose, score, strict=True))
+    ]
+    path.write_text("\n".join(["loan id,income,purpose,default", *lines]) + "\n")

@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from evertrain.config_files import load_config
+from evertrain.errors import Conflict, DataRefused
+from evertrain.pipelines import Pipeline, open_pipeline
+from evertrain.release import decide_claimed
+from evertrain.liveness import identify_process
+from evertrain.settings import read_settings
+from flows.launch import TrainingFlow
+
+pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("prefect")]
+Write = Callable[..., Path]
+
+
+def opened(path: Path) -> Pipeline:
+    settings = read_settings()
+    return open_pipeline(load_config(path, settings), settings)
+
+
+def kinds(path: Path) -> list[str]:
+    entries, _ = opened(path).journal.read()
+    return [entry.kind for entry in entries]
+
+
+def test_the_first_version_is_promoted(training: TrainingFlow, home: Path, write_pipeline: Write) -> None:
+    """With no champion to beat, the first version is promoted and the journal tells it in order."""
+    path = write_pipeline()
+
+    outcome = training(str(path))
+
+    assert (outcome.decision, outcome.version, outcome.champion) == ("promoted", 1, None)
+    assert outcome.bundle.runtime == "onnx"
+    assert outcome.metrics["roc_auc"] > 0.75
+    assert kinds(path) == ["claimed", "registered", "promoted", "released"]
+    assert [gate.verdict for gate in outcome.gates] == ["not_shown", "not_shown", "not_shown"]
+
+
+def test_an_unchanged_run_gives_the_earlier_answer(
+    training: TrainingFlow, home: Path, write_pipeline: Write
+) -> None:
+    """The same data, configuration and code make no second version."""
+    path = write_pipeline()
+    first = training(str(path))
+
+    again = training(str(path))
+
+    assert again == first.model_copy(update={"cached": True})
+    assert kinds(path).count("registered") == 1
+
+
+def test_an_equal_challenger_is_held_and_the_champion_stays(
+    training: TrainingFlow, home: Path, write_pipeline: Write
+) -> None:
+    """A model that isn't better keeps its number and its reasons, and doesn't serve."""
+    path = write_pipeline()
+    training(str(path))
+
+    held = training(str(path), overrides=["training.params={C: 0.999999}"])
+
+    assert (held.decision, held.version) == ("held", 2)
+    assert held.champion is not None
+    assert held.champion.version == 1
+    assert held.reasons[0].startswith("beats_champion: gain in roc_auc")
+    _, state = opened(path).journal.read()
+    assert (state.champion, state.versions[2].status) == (1, "held")
+
+
+def test_a_better_challenger_takes_the_title(
+    training: TrainingFlow, home: Path, write_pipeline: Write
+) -> None:
+    """A champion that learnt nothing loses to one that did, and MLflow's aliases follow."""
+    path = write_pipeline(estimator="sklearn.dummy.DummyClassifier")
+    training(str(path))
+
+    outcome = training(str(path), overrides=["training.estimator=sklearn.linear_model.LogisticRegression"])
+
+    assert (outcome.decision, outcome.version) == ("promoted", 2)
+    gain = next(gate for gate in outcome.gates if gate.type == "beats_champion")
+    assert gain.verdict == "pass"
+    assert gain.low is not None
+    assert gain.low > 0
+    assert aliases(home) == {"champion": 2, "previous": 1}
+
+
+def test_a_held_run_is_judged_again_once_the_champion_changed(
+    training: TrainingFlow, home: Path, write_pipeline: Write
+) -> None:
+    """The key of a held run is no verdict for ever: it is judged against whoever is champion."""
+    path = write_pipeline(estimator="sklearn.dummy.DummyClassifier")
+    training(str(path))
+    training(str(path), overrides=["training.estimator=sklearn.linear_model.LogisticRegression"])
+    weak = ["training.params={strategy: uniform}"]
+    assert training(str(path), overrides=weak).decision == "held"
+    assert training(str(path), overrides=weak).cached
+    from evertrain.release import decide_rolled_back
+
+    opened(path).journal.append(decide_rolled_back())
+
+    judged_again = training(str(path), overrides=weak)
+
+    assert not judged_again.cached
+    assert judged_again.version == 3
+    assert judged_again.champion is not None
+    assert judged_again.champion.version == 1
+
+
+def test_failed_expectations_stop_before_anything_is_learnt(
+    training: TrainingFlow, home: Path, write_pipeline: Write
+) -> None:
+    """Refused data leaves neither model nor version behind, and the claim is given back."""
+    path = write_pipeline(
+        extra="""\
+        validation:
+          expectations:
+            - {type: expect_column_values_to_be_between, column: income, min_value: 1000}
+        """
+    )
+
+    with pytest.raises(DataRefused, match="income"):
+        training(str(path))
+
+    assert kinds(path) == ["claimed", "released"]
+    assert not list((home / "store").glob("models/*"))
+
+
+def test_a_second_train_meets_the_living_first(
+    training: TrainingFlow, home: Path, write_pipeline: Write
+) -> None:
+    """While a living process trains the pipeline, another train is a Conflict that names it."""
+    path = write_pipeline()
+    opened(path).journal.append(decide_claimed("train", identify_process(), 15.0))
+
+    with pytest.raises(Conflict, match="process"):
+        training(str(path))
+
+
+def test_an_alias_that_was_moved_by_hand_is_put_back_and_journalled(
+    training: TrainingFlow, home: Path, write_pipeline: Write
+) -> None:
+    """MLflow's alias mirrors the journal and never leads; who moved it can read what to use instead."""
+    path = write_pipeline(estimator="sklearn.dummy.DummyClassifier")
+    training(str(path))
+    training(str(path), overrides=["training.estimator=sklearn.linear_model.LogisticRegression"])
+    move_alias(home, "champion", 1)
+
+    training(str(path), overrides=["training.seed=1"])
+
+    assert aliases(home)["champion"] == 2
+    entries, _ = opened(path).journal.read()
+    repair = next(entry for entry in entries if entry.kind == "alias_repaired")
+    assert (repair.data["alias"], repair.data["found"], repair.data["set"]) == ("champion", 1, 2)
+    assert "evertrain rollback loans" in repair.reason
+
+
+def test_a_run_shows_in_prefect_with_its_tasks_and_artifacts(
+    training: TrainingFlow, home: Path, write_pipeline: Write
+) -> None:
+    """Prefect's API knows the run's tasks by name, its verdicts as tables and its place in MLflow."""
+    from prefect.client.orchestration import get_client
+
+    training(str(write_pipeline()))
+
+    with get_client(sync_client=True) as client:
+        tasks = {run.name for run in client.read_task_runs(limit=200)}
+        artifacts = client.request("POST", "/artifacts/filter", json={"limit": 200}).json()
+    steps = {"ingest", "validate", "train", "package", "evaluate", "register", "promote", "report"}
+    assert steps <= tasks
+    keys = {artifact["key"] for artifact in artifacts}
+    shown = {"loans-validation", "loans-champion-against-challenger", "loans-gates", "loans-mlflow-run"}
+    assert shown <= keys
+
+
+def test_the_page_of_a_run_lies_in_the_store_and_in_mlflow(
+    training: TrainingFlow, home: Path, write_pipeline: Write
+) -> None:
+    """Each version has one HTML page that tells its decision."""
+    outcome = training(str(write_pipeline()))
+
+    page = (home / "store" / "reports" / "loans" / "1.html").read_text()
+    assert "promoted" in page
+    assert list((home / "mlartifacts").rglob(f"{outcome.run_id}/artifacts/report.html"))
+
+
+def aliases(home: Path) -> dict[str, int]:
+    from evertrain.mlflow_client import mlflow_client
+
+    with mlflow_client(read_settings(), "look") as client:
+        (model,) = client.search_registered_models("name = 'loans'")
+        return {alias: int(version) for alias, version in model.aliases.items()}
+
+
+def move_alias(home: Path, alias: str, version: int) -> None:
+    from evertrain.mlflow_client import mlflow_client
+
+    with mlflow_client(read_settings(), "move") as client:
+        client.set_registered_model_alias("loans", alias, str(version))
