@@ -1,50 +1,19 @@
-"""Owns how CSV is read: its delimiter and header, and the type of each column over all of its rows."""
+"""Owns how CSV is read: its delimiter, its header, and every value as text."""
 
 from __future__ import annotations
 
 import csv
 import gzip
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from evertrain.errors import SourceError
-from evertrain.records import LogicalType
-from evertrain.sql import quote_name, quote_text
-from evertrain.times import DATE_PATTERN, is_time_sql, time_sql
+from evertrain.sql import quote_paths, quote_text
 
 DELIMITERS = (",", ";", "\t", "|")
 SNIFFED_RECORDS = 20
-SAMPLE_ROWS = 2_048
-
-# A number as people write it: no leading zeros (00501 is a code), no words such as inf.
-_INTEGER = r"[+-]?(0|[1-9]\d*)"
-_FLOAT = r"[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
-_NUMERIC = frozenset({"boolean", "integer", "float"})
-_ABSENT = "IN ('', 'NA', 'NaN', 'nan', 'null')"
-# In order of preference: the first that fits all values is the column's type.
-_TESTS: Mapping[LogicalType, Callable[[str], str]] = {
-    "boolean": lambda text: f"lower({text}) IN ('true', 'false')",
-    "integer": lambda text: (
-        f"regexp_full_match({text}, '{_INTEGER}') AND try_cast({text} AS BIGINT) IS NOT NULL"
-    ),
-    "float": lambda text: f"regexp_full_match({text}, '{_FLOAT}') AND isfinite(try_cast({text} AS DOUBLE))",
-    "date": lambda text: (
-        f"regexp_full_match({text}, '{DATE_PATTERN}') AND try_cast({text} AS DATE) IS NOT NULL"
-    ),
-    "timestamp": is_time_sql,
-}
-_CASTS: Mapping[LogicalType, Callable[[str], str]] = {
-    "boolean": lambda text: f"try_cast(lower({text}) AS BOOLEAN)",
-    "integer": lambda text: f"try_cast({text} AS BIGINT)",
-    "float": lambda text: f"nullif(try_cast({text} AS DOUBLE), 'NaN'::DOUBLE)",
-    "date": lambda text: f"CAST({text} AS DATE)",
-    "timestamp": time_sql,
-}
-
-Tally = Callable[[Sequence[str], int | None], tuple[int, ...]]
-Candidates = dict[str, tuple[LogicalType, ...]]
 
 
 class CsvShape(NamedTuple):
@@ -73,32 +42,12 @@ def read_shape(path: Path) -> CsvShape:
 
 def scan_sql(shape: CsvShape, paths: Sequence[Path]) -> str:
     """A SELECT over *paths*, which are of one shape, with every value as text."""
-    files = ", ".join(quote_text(str(path.absolute())) for path in paths)
     columns = ", ".join(f"{quote_text(name)}: 'VARCHAR'" for name in shape.header)
     return (
-        f"FROM read_csv([{files}], auto_detect=false, header=true, skip=0, comment='', "
+        f"FROM read_csv({quote_paths(paths)}, auto_detect=false, header=true, skip=0, comment='', "
         f"delim={quote_text(shape.delimiter)}, quote='\"', escape='\"', columns={{{columns}}}, "
         "hive_partitioning=false)"
     )
-
-
-def infer_types(names: Sequence[str], tally: Tally) -> dict[str, LogicalType]:
-    """Find the type that all values of each column have.
-
-    Args:
-        names: The columns, all text.
-        tally: Evaluates aggregates over the first so many rows, or over all rows (None).
-    """
-    candidates: Candidates = {name: tuple(_TESTS) for name in names}
-    # What a few rows rule out is ruled out: most tests need not see the other rows.
-    candidates = _narrow(candidates, lambda expressions: tally(expressions, SAMPLE_ROWS), least=0)
-    candidates = _narrow(candidates, lambda expressions: tally(expressions, None), least=1)
-    return {name: next(iter(kinds), "string") for name, kinds in candidates.items()}
-
-
-def typed_sql(name: str, kind: LogicalType) -> str:
-    """The expression that turns the text column *name* into its type."""
-    return _CASTS[kind](_trimmed(name)) if kind in _CASTS else quote_name(name)
 
 
 def _read_records(path: Path, delimiter: str) -> list[list[str]]:
@@ -107,34 +56,9 @@ def _read_records(path: Path, delimiter: str) -> list[list[str]]:
         return list(islice(csv.reader(file, delimiter=delimiter), SNIFFED_RECORDS))
 
 
-def _fit(records: list[list[str]]) -> tuple[bool, bool, int]:
+def _fit(records: list[list[str]]) -> tuple[bool, bool, int, int]:
     width = len(records[0])
-    return width > 1, all(len(record) in (0, width) for record in records), width
-
-
-def _narrow(
-    candidates: Candidates, tally: Callable[[Sequence[str]], tuple[int, ...]], *, least: int
-) -> Candidates:
-    undecided = {name: kinds for name, kinds in candidates.items() if kinds}
-    if not undecided:
-        return candidates
-    counts = iter(tally([each for name, kinds in undecided.items() for each in _counted(name, kinds)]))
-    narrowed = dict(candidates)
-    for name, kinds in undecided.items():
-        values, absent, *matching = islice(counts, 2 + len(kinds))
-        narrowed[name] = tuple(
-            kind
-            for kind, matches in zip(kinds, matching, strict=True)
-            if matches >= least and matches + (absent if kind in _NUMERIC else 0) == values
-        )
-    return narrowed
-
-
-def _counted(name: str, kinds: Sequence[LogicalType]) -> list[str]:
-    text = _trimmed(name)
-    tests = [f"{text} {_ABSENT}", *(_TESTS[kind](text) for kind in kinds)]
-    return [f"count({quote_name(name)})", *(f"count(*) FILTER (WHERE {test})" for test in tests)]
-
-
-def _trimmed(name: str) -> str:
-    return f"trim({quote_name(name)})"
+    alike = all(len(record) in (0, width) for record in records)
+    # The wrong delimiter cuts quoted fields open, and then their quotes are left over.
+    quotes = sum(field.count('"') for record in records for field in record)
+    return width > 1, alike, -quotes, width

@@ -103,7 +103,9 @@ def ingest(config: PipelineConfig, store: Store, *, as_of: datetime | None, now:
         parts=written.parts,
     )
     write_manifest(store, snapshot)
-    return Ingested(snapshot=snapshot, plan=plan, classes=classes, notes=notes)
+    return Ingested(
+        snapshot=snapshot, plan=plan, classes=classes, notes=(*_note_set_aside(config, split), *notes)
+    )
 
 
 def _match(config: PipelineConfig) -> tuple[Path, ...]:
@@ -150,7 +152,7 @@ def _count_labelled(kept: Table, config: PipelineConfig, split: Split) -> tuple[
 
 
 def _empty_side(side: str, rows: int, config: PipelineConfig, split: Split) -> str:
-    what = f"{rows:,} rows, none of them labelled" if rows else "no rows"
+    what = f"{rows:,} rows but no labels" if rows else "no rows"
     where = {"train": "to learn from", "holdout": "to hold out"}[side]
     if split.as_of is None or config.data.timestamp is None:
         return f"The split leaves {what} {where}; add rows (about a fifth is held out, by entity or by row)."
@@ -166,6 +168,12 @@ def _empty_side(side: str, rows: int, config: PipelineConfig, split: Split) -> s
     )
 
 
+def _note_set_aside(config: PipelineConfig, split: Split) -> tuple[str, ...]:
+    if not split.without_timestamp:
+        return ()
+    return (f"{split.without_timestamp:,} rows without {config.data.timestamp!r} were set aside",)
+
+
 def _ordered(kept: Table, config: PipelineConfig) -> pa.RecordBatchReader:
     keys = ", ".join(["holdout", "moment", *(kept.cell(name).sql for name in config.data.entity), HASH])
     return kept.stream(*(cell.sql for cell in kept.cells), HASH, rest=f"ORDER BY {keys}")
@@ -174,11 +182,9 @@ def _ordered(kept: Table, config: PipelineConfig) -> pa.RecordBatchReader:
 def _cut(kept: Table) -> list[Slice]:
     (days,) = kept.fetch_one("date_diff('day', min(moment), max(moment))")
     unit = "day" if days is None or days <= DAYS_AS_PARTS else "month"
-    counts = kept.fetch(
-        "holdout",
-        "count(*)",
-        rest=f"GROUP BY holdout, date_trunc('{unit}', moment) ORDER BY holdout, date_trunc('{unit}', moment)",
-    )
+    # A window ends with its last moment: midnight belongs to the day that it ends.
+    period = f"date_trunc('{unit}', moment - INTERVAL 1 MICROSECOND)"
+    counts = kept.fetch("holdout", "count(*)", rest=f"GROUP BY holdout, {period} ORDER BY holdout, {period}")
     return [
         Slice(SIDES[holdout], min(PART_ROWS, rows - start))
         for holdout, rows in counts

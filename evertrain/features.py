@@ -117,7 +117,7 @@ def _reason_against(cell: Cell, facts: _Facts) -> str | None:
 def _settle(kept: Table, cell: Cell, kind: FeatureKind) -> Feature:
     if cell.type not in _FITTING[kind]:
         found = show_values(kept, cell.sql, f"{cell.sql} IS NOT NULL")
-        if found or kind == "datetime":
+        if found:
             raise DataRefused(
                 f"data.features.{kind}: column {cell.name!r} holds {_words(cell.type)}, such as {found}. "
                 f"{_advice(cell.type)}"

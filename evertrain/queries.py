@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from evertrain import read_faults
 from evertrain.errors import ConfigError, SourceError
 from evertrain.source_sql import source_sql
-from evertrain.sql import quote_name, quote_text
+from evertrain.sql import allowed_paths, quote_name
 from evertrain.tables import Table, normal_cell
 
 if TYPE_CHECKING:
@@ -102,8 +102,7 @@ def _parse(connection: DuckDBPyConnection, query: str) -> str:
 
 def _open_source(connection: DuckDBPyConnection, paths: Sequence[Path]) -> tuple[str, ...]:
     connection.execute(f"CREATE VIEW source AS {source_sql(connection, paths)}")
-    files = ", ".join(quote_text(str(path.absolute())) for path in paths)
-    connection.execute(f"SET allowed_paths = [{files}]")
+    connection.execute(f"SET allowed_paths = {allowed_paths(paths)}")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     if connection.execute("FROM source LIMIT 1").fetchone() is None:

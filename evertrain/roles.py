@@ -71,7 +71,7 @@ def check_weights(kept: Table, data: DataConfig) -> None:
 def show_values(table: Table, column: str, where: str) -> str:
     """Up to three of the values of *column* where *where* holds, as a user would read them."""
     found = table.fetch(column, where=where, rest="GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 3")
-    return ", ".join(repr(value) for (value,) in found)
+    return ", ".join(repr(value) if isinstance(value, str) else str(value) for (value,) in found)
 
 
 def _named_columns(config: PipelineConfig) -> Iterator[tuple[str, str]]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evertrain import csv_files, read_faults
 from evertrain.errors import SourceError
+from evertrain.records import LogicalType
 from evertrain.source_files import format_of, read_head
-from evertrain.sql import quote_name, quote_text
+from evertrain.sql import quote_name, quote_paths, quote_text
 from evertrain.tables import Table
+from evertrain.text_types import ANY, TIMES, infer_types, typed_sql
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -21,13 +23,14 @@ _JSON_INFERENCE = (
     "records='true', sample_size=-1, union_by_name=true, map_inference_threshold=-1, "
     "field_appearance_threshold=0"
 )
+_SPELLED_ANEW = ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE", "TIME", "UUID", '"NULL"')
 
 
 def source_sql(connection: DuckDBPyConnection, paths: Sequence[Path]) -> str:
     """The SQL that reads *paths* with every column typed.
 
     Args:
-        connection: Its view ``scanned`` is taken where CSV is to be typed.
+        connection: Its view ``scanned`` is taken where texts are to be typed.
         paths: Files of one format; columns are matched by name across them.
 
     Raises:
@@ -37,11 +40,11 @@ def source_sql(connection: DuckDBPyConnection, paths: Sequence[Path]) -> str:
     heads = [read_head(path) for path in paths]
     if kind == "csv":
         return _csv_sql(connection, paths)
-    files = ", ".join(quote_text(str(path.absolute())) for path in paths)
+    files = quote_paths(paths)
     if kind == "parquet":
         for path in paths:
             read_faults.refuse_repeated(_parquet_names(path), path)
-        return f"FROM read_parquet([{files}], union_by_name=true, hive_partitioning=false)"
+        return f"FROM read_parquet({files}, union_by_name=true, hive_partitioning=false)"
     return _json_sql(connection, files, is_array=heads[0].lstrip()[:1] == b"[")
 
 
@@ -52,29 +55,35 @@ def _csv_sql(connection: DuckDBPyConnection, paths: Sequence[Path]) -> str:
         read_faults.refuse_repeated(shape.header, path)
         shapes.setdefault(shape, []).append(path)
     scans = [csv_files.scan_sql(shape, alike) for shape, alike in shapes.items()]
-    connection.execute(f"CREATE VIEW scanned AS {' UNION ALL BY NAME '.join(scans)}")
+    names = [name for shape in shapes for name in shape.header]
+    return _typed_sql(connection, " UNION ALL BY NAME ".join(scans), dict.fromkeys(names, "VARCHAR"), ANY)
+
+
+def _json_sql(connection: DuckDBPyConnection, files: str, *, is_array: bool) -> str:
+    shape = f"format='{'array' if is_array else 'newline_delimited'}', {_JSON_OPTIONS}"
+    found = connection.sql(f"FROM read_json({files}, {shape}, {_JSON_INFERENCE})")
+    kinds = {name: str(kind) for name, kind in zip(found.columns, found.types, strict=True)}
+    # DuckDB's own idea of times would spell texts anew, and miss some: they are read as text, like in CSV.
+    kinds = {name: "VARCHAR" if kind in _SPELLED_ANEW else kind for name, kind in kinds.items()}
+    columns = ", ".join(f"{quote_text(name)}: {quote_text(kind)}" for name, kind in kinds.items())
+    return _typed_sql(connection, f"FROM read_json({files}, {shape}, columns={{{columns}}})", kinds, TIMES)
+
+
+def _typed_sql(
+    connection: DuckDBPyConnection, scan: str, kinds: Mapping[str, str], allowed: Sequence[LogicalType]
+) -> str:
+    """Type what *scan* gives: its text columns by their values, the others as they are."""
+    connection.execute(f"CREATE VIEW scanned AS {scan}")
     scanned = Table(connection, "scanned", (), ())
 
     def tally(expressions: Sequence[str], limit: int | None) -> tuple[int, ...]:
         rows = scanned if limit is None else replace(scanned, name=f"(FROM scanned LIMIT {limit})")
         return rows.fetch_one(*expressions)
 
-    names = connection.table("scanned").columns
-    types = csv_files.infer_types(names, tally)
-    typed = [f"{csv_files.typed_sql(name, types[name])} AS {quote_name(name)}" for name in names]
+    texts = [name for name, kind in kinds.items() if kind == "VARCHAR"]
+    types = infer_types(texts, tally, allowed)
+    typed = [f"{typed_sql(name, types.get(name, 'string'))} AS {quote_name(name)}" for name in kinds]
     return f"SELECT {', '.join(typed)} FROM scanned"  # noqa: S608 - names are quoted
-
-
-def _json_sql(connection: DuckDBPyConnection, files: str, *, is_array: bool) -> str:
-    shape = f"format='{'array' if is_array else 'newline_delimited'}', {_JSON_OPTIONS}"
-    found = connection.sql(f"FROM read_json([{files}], {shape}, {_JSON_INFERENCE})")
-    # Texts that look like a time of day or a UUID stay as they are spelled.
-    plain = {"TIME": "VARCHAR", "UUID": "VARCHAR", '"NULL"': "JSON"}
-    columns = ", ".join(
-        f"{quote_text(name)}: {quote_text(plain.get(str(kind), str(kind)))}"
-        for name, kind in zip(found.columns, found.types, strict=True)
-    )
-    return f"FROM read_json([{files}], {shape}, columns={{{columns}}})"
 
 
 def _parquet_names(path: Path) -> list[str]:

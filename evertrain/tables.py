@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
 _WIDE_INTEGERS = ("UBIGINT", "HUGEINT", "UHUGEINT", "BIGNUM")
-_TIMES = ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE")
+_TIMES = (
+    "TIMESTAMP",
+    "TIMESTAMP_S",
+    "TIMESTAMP_MS",
+    "TIMESTAMP_NS",
+    "TIMESTAMP WITH TIME ZONE",
+    "TIMESTAMPTZ_NS",
+)
 _LOGICAL_TYPES: dict[str, LogicalType] = {
     "BOOLEAN": "boolean",
     "DATE": "date",
@@ -92,7 +99,7 @@ class Table:
         return self.connection.sql(self._select(expressions, where, rest)).to_arrow_reader(65_536)
 
     def keep(self, name: str, where: str, **extra: str) -> Table:
-        """Keep the rows where *where* holds as a table of their own.
+        """Keep the rows where *where* holds as a table of their own, and give this one up.
 
         Args:
             name: The new table.
@@ -104,6 +111,7 @@ class Table:
         pairs += [(expression, alias) for alias, expression in extra.items()]
         select = self._select([f"{expression} AS {alias}" for expression, alias in pairs], where, "")
         self.connection.execute(f"CREATE TABLE {name} AS {select}")
+        self.connection.execute(f"DROP TABLE {self.name}")
         return replace(self, name=name, cells=cells)
 
     def _select(self, expressions: Sequence[str], where: str, rest: str) -> str:
