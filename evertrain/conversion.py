@@ -66,6 +66,8 @@ def convert_apart(
             capture_output=True,
             timeout=limit_seconds,
             check=False,
+            # skl2onnx walks over sets of text: unless they are hashed alike, the bytes differ by run.
+            env={**os.environ, "PYTHONHASHSEED": "0"},
         )
     except subprocess.TimeoutExpired:
         return Conversion(None, f"the conversion took over {limit_seconds:.0f} seconds")

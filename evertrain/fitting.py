@@ -70,8 +70,7 @@ def fit_pipeline(kind: type[Any], config: TrainingConfig, rows: TrainingRows) ->
         _fit(estimator, matrix, rows.target[learnt], None if weights is None else weights[learnt])
         if config.calibration != "none":
             held = preprocessor.transform(frame[~learnt])
-            parts = (held, rows.target[~learnt], None if weights is None else weights[~learnt])
-            estimator = _calibrate(estimator, config.calibration, parts)
+            estimator = _calibrate(estimator, config.calibration, held, rows)
         pipeline = Pipeline([("inputs", preprocessor), ("model", estimator)])
         _try_out(pipeline, frame[:TRIAL_ROWS], config)
     return pipeline
@@ -143,12 +142,16 @@ def _fit(estimator: Any, matrix: Any, target: np.ndarray, weights: np.ndarray | 
         estimator.fit(matrix, target, sample_weight=weights)
 
 
-def _calibrate(estimator: Any, method: str, parts: tuple[Any, np.ndarray, np.ndarray | None]) -> Any:
+def _calibrate(estimator: Any, method: str, matrix: Any, rows: TrainingRows) -> Any:
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.frozen import FrozenEstimator
 
+    # It warns that the weights don't reach the estimator; that has learnt with them already.
+    warnings.filterwarnings("ignore", "Since FrozenEstimator", UserWarning)
     calibrated = CalibratedClassifierCV(FrozenEstimator(estimator), method=method)
-    _fit(calibrated, *parts)
+    # Balanced classes are for learning alone: probabilities are put right by the rows as they came.
+    weights = None if rows.weights is None else rows.weights[rows.newest]
+    _fit(calibrated, matrix, rows.target[rows.newest], weights)
     # Frozen only so that it isn't fitted again: the wrapper has no converter to ONNX.
     calibrated.estimator = estimator
     for each in calibrated.calibrated_classifiers_:
