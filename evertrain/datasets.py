@@ -154,17 +154,15 @@ def _count_labelled(kept: Table, config: PipelineConfig, split: Split) -> tuple[
 def _empty_side(side: str, rows: int, config: PipelineConfig, split: Split) -> str:
     what = f"{rows:,} rows but no labels" if rows else "no rows"
     where = {"train": "to learn from", "holdout": "to hold out"}[side]
-    if split.as_of is None or config.data.timestamp is None:
-        return f"The split leaves {what} {where}; add rows (about a fifth is held out, by entity or by row)."
-    span = f"up to {show_time(split.as_of)}"
     window = config.data.window
-    if window:
-        end = split.as_of - window.holdout if side == "train" else split.as_of
-        start = end - (window.train if side == "train" else window.holdout)
-        span = f"in the window from {show_time(start)} to {show_time(end)}"
+    # Without a window the newest fifth of the labelled rows is held out: no side is then without labels.
+    if window is None or split.as_of is None:
+        return f"The split leaves {what} {where}; add rows (about a fifth is held out, by entity or by row)."
+    end = split.as_of - window.holdout if side == "train" else split.as_of
+    start = end - (window.train if side == "train" else window.holdout)
     return (
-        f"There are {what} {where} {span}; the data runs {split.extent}. "
-        f"Widen data.window.{side} or choose another --as-of."
+        f"There are {what} {where} in the window from {show_time(start)} to {show_time(end)}; the data runs "
+        f"{split.extent}. Widen data.window.{side} or choose another --as-of."
     )
 
 
