@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
@@ -12,9 +12,9 @@ import numpy as np
 
 from evertrain.bundle_files import MODEL_FILES, Runtime, write_bundle
 from evertrain.canonical import canonical_json
-from evertrain.columns import encode_inputs, input_names
+from evertrain.columns import InputSpec, encode_inputs, input_names
 from evertrain.config import PipelineConfig
-from evertrain.conversion import convert_apart, find_inexact
+from evertrain.conversion import Conversion, convert_apart, find_inexact
 from evertrain.datasets import Ingested, read_side, to_columns
 from evertrain.errors import BundleRefused, ModelFailed, TrainingError
 from evertrain.feature_statistics import describe_features
@@ -87,7 +87,12 @@ def package(
 
 
 def pack_model(
-    pipeline: Any, data: bytes, signature: Signature, inputs: Mapping[str, np.ndarray], tolerance: float
+    pipeline: Any,
+    data: bytes,
+    signature: Signature,
+    inputs: Mapping[str, np.ndarray],
+    tolerance: float,
+    convert: Callable[[bytes, Sequence[InputSpec]], Conversion] = convert_apart,
 ) -> Packed:
     """Choose the runtime: ONNX if the model converts and answers as scikit-learn does, probe rows included.
 
@@ -97,6 +102,7 @@ def pack_model(
         signature: What it is asked with and answers.
         inputs: Held-out rows that went through the column layer, shape (n,) each.
         tolerance: The parity gate's.
+        convert: The way to ONNX.
 
     Raises:
         TrainingError: The pipeline itself can't answer these rows.
@@ -108,7 +114,7 @@ def pack_model(
     reason = find_inexact(pipeline)
     if reason is not None:
         return Packed("native", data, run, None, reason)
-    conversion = convert_apart(data, specs)
+    conversion = convert(data, specs)
     if conversion.model is None:
         return Packed("native", data, run, None, conversion.reason)
     try:

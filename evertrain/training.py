@@ -52,7 +52,7 @@ def train(config: PipelineConfig, ingested: Ingested, store: Store, settings: Se
         digest=digest,
         signature=_sign(config, ingested, classes, hasattr(pipeline, "predict_proba")),
         estimator=config.training.estimator,
-        parameters=_effective_parameters(pipeline[-1]),
+        parameters=describe_parameters(pipeline[-1]),
         fit_seconds=fit_seconds,
         train_rows=len(rows.target),
     )
@@ -127,7 +127,8 @@ def _sign(
     )
 
 
-def _effective_parameters(model: Any) -> dict[str, Any]:
+def describe_parameters(model: Any) -> dict[str, Any]:
+    """The effective parameters of an estimator (of the inner one, if calibrated) as JSON values."""
     from sklearn.calibration import CalibratedClassifierCV
 
     estimator = model.estimator if isinstance(model, CalibratedClassifierCV) else model
