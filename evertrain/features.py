@@ -63,9 +63,9 @@ def plan_features(kept: Table, data: DataConfig) -> FeaturePlan:
     if not planned:
         reasons = "; ".join(f"{each.name!r}: {each.reason}" for each in left_out[:10])
         raise DataRefused(f"No column is left to learn from ({reasons}). List some in data.features.")
-    features = [_settle(kept, kept.cell(name), kind) for name, kind in planned]
-    _refuse_infinite(kept, features)
-    return FeaturePlan(features=tuple(features), left_out=tuple(left_out))
+    _refuse_infinite(kept, [kept.cell(name) for name, kind in planned if kind == "numeric"])
+    features = tuple(_settle(kept, kept.cell(name), kind) for name, kind in planned)
+    return FeaturePlan(features=features, left_out=tuple(left_out))
 
 
 def _listed(features: FeaturesConfig, kind: FeatureKind) -> tuple[str, ...]:
@@ -145,8 +145,7 @@ def _offset(kept: Table, cell: Cell) -> float:
     return numeric_offset(np.concatenate(chunks)) if chunks else 0.0
 
 
-def _refuse_infinite(kept: Table, features: list[Feature]) -> None:
-    cells = [kept.cell(feature.name) for feature in features if feature.kind == "numeric"]
+def _refuse_infinite(kept: Table, cells: list[Cell]) -> None:
     floats = [cell for cell in cells if cell.type == "float"]
     if not floats:
         return

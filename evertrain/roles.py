@@ -54,7 +54,9 @@ def check_weights(kept: Table, data: DataConfig) -> None:
         return
     cell = kept.cell(data.weight)
     if cell.type not in ("integer", "float"):
-        raise DataRefused(f"data.weight: column {cell.name!r} holds {cell.type}s; expected numbers.")
+        raise DataRefused(
+            f"data.weight: column {cell.name!r} holds {cell.type}s; expected numbers. Cast it in data.query."
+        )
     wrong, positive = kept.fetch_one(
         f"count(*) FILTER (WHERE {cell.sql} IS NULL OR NOT isfinite({cell.sql}) OR {cell.sql} < 0)",
         f"count(*) FILTER (WHERE {cell.sql} > 0)",

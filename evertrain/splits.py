@@ -64,11 +64,7 @@ def split_rows(table: Table, data: DataConfig, *, as_of: datetime | None, now: d
         f"count(*) FILTER (WHERE {moment} IS NULL)",
     )
     if newest is None:
-        since = f"the data begins at {show_time(oldest)}" if oldest else "no row has a time"
-        raise DataRefused(
-            f"data.timestamp: no row of {data.timestamp!r} lies at or before {show_time(limit)}; {since}. "
-            "Choose another --as-of."
-        )
+        raise DataRefused(_nothing_before(data.timestamp, limit, oldest))
     until = limit if as_of else min(limit, last)
     if data.window:
         kept, holdout = _by_window(moment, data.window, until)
@@ -84,6 +80,15 @@ def spell_sql(cell: Cell) -> str:
         return text
     whole = f"CAST(CAST({cell.sql} AS BIGINT) AS VARCHAR)"
     return f"CASE WHEN {INTEGRAL.format(cell.sql)} THEN {whole} ELSE {text} END"
+
+
+def _nothing_before(name: str, limit: datetime, oldest: datetime | None) -> str:
+    if oldest is None:
+        return f"data.timestamp: column {name!r} is null in every row; expected times. Mend it in data.query."
+    return (
+        f"data.timestamp: no row of {name!r} lies at or before {show_time(limit)}; the data begins at "
+        f"{show_time(oldest)}. Choose another --as-of."
+    )
 
 
 def _by_window(moment: str, window: WindowConfig, until: datetime) -> tuple[str, str]:

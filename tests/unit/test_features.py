@@ -124,7 +124,7 @@ def test_listed_features_of_another_kind_are_refused(tmp_path, listed, message):
         plan(tmp_path, features=listed)
 
 
-@pytest.mark.parametrize("value", [float("inf"), float("-inf"), 1e39])
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), 1e39, 1e300])
 def test_numbers_that_fit_no_model_are_refused(tmp_path, value):
     """Infinite numbers, and those that don't fit 32 bits, are counted on both sides."""
     rows = {"y": [0, 1, 0], "x": [1.0, value, 2.0], "z": [1, 2, 3]}

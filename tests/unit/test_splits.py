@@ -104,7 +104,7 @@ def test_the_fifth_is_one_of_labelled_rows(tmp_path):
             START,
             "no row of 't' lies at or before 2013-01-01T00:00:00Z; the data begins at 2013-01-04T00",
         ),
-        ([None, None], None, "no row has a time"),
+        ([None, None], None, "column 't' is null in every row"),
         (
             [3, 3],
             None,
