@@ -14,6 +14,8 @@ from evertrain.native import load_native
 from evertrain.orphans import end_with_parent
 
 LIMIT_SECONDS = 60.0
+# About a million tree nodes, half a minute. By size, for time alone would let the machine's load choose.
+LIMIT_BYTES = 20_000_000
 OPSETS = {"": 18, "ai.onnx.ml": 3}
 REFUSED = 3
 
@@ -57,7 +59,13 @@ def convert_apart(
         model: A pipeline as ``dump_native`` wrote it.
         inputs: The column layer's inputs, in order.
         limit_seconds: Then the child is killed and there is no model in ONNX.
+
+    Returns:
+        The model, or the reason why there is none: no converter, too large, too slow.
     """
+    if len(model) > LIMIT_BYTES:
+        found, limit = (round(size / 1e6) for size in (len(model), LIMIT_BYTES))
+        return Conversion(None, f"at {found} MB it is too large to convert in time (at most {limit} MB)")
     command = [sys.executable, "-W", "ignore", "-m", "evertrain.conversion", str(os.getpid())]
     try:
         child = subprocess.run(  # noqa: S603 - this very interpreter, on this very module

@@ -112,15 +112,19 @@ def open_native(data: bytes, signature: Signature) -> Runner:
 
 def native_runner(pipeline: Any, signature: Signature) -> Runner:
     """Make a fitted pipeline answer model inputs; the runner raises ModelFailed when the pipeline raises."""
+    from threadpoolctl import ThreadpoolController
+
+    threads = ThreadpoolController()
 
     def run(inputs: Mapping[str, np.ndarray]) -> Prediction:
         frame = as_frame(inputs)
+        chunks = [frame[start : start + CHUNK_ROWS] for start in range(0, len(frame), CHUNK_ROWS)] or [frame]
         try:
-            with np.errstate(all="ignore"):
-                chunks = [frame[start : start + CHUNK_ROWS] for start in range(0, len(frame), CHUNK_ROWS)]
-                return join_predictions([_predict(pipeline, chunk, signature) for chunk in chunks or [frame]])
+            # OpenMP's threads wait by spinning: on a busy machine one row took 2.4 s instead of 4 ms.
+            with threads.limit(limits=1, user_api="openmp"), np.errstate(all="ignore"):
+                return join_predictions([_predict(pipeline, chunk, signature) for chunk in chunks])
         except Exception as cause:
-            line = (str(cause).splitlines() or [""])[0]
+            line = next(iter(str(cause).strip().splitlines()), "")
             raise ModelFailed(f"The model failed: {type(cause).__name__}: {line}"[:300]) from cause
 
     return run

@@ -21,7 +21,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import SVC, LinearSVC
 
 from evertrain.columns import InputSpec
-from evertrain.conversion import convert_apart, find_inexact, to_onnx
+from evertrain.conversion import LIMIT_BYTES, convert_apart, find_inexact, to_onnx
 from evertrain.native import as_frame, dump_native
 from evertrain.preprocessing import build_preprocessor
 from evertrain.records import Feature, Signature
@@ -96,6 +96,14 @@ def test_a_conversion_that_takes_too_long_is_ended() -> None:
         "the conversion took over 0 seconds",
     )
     assert not [child for child in psutil.Process().children() if "conversion" in " ".join(child.cmdline())]
+
+
+def test_a_large_model_is_not_converted() -> None:
+    """Whether a model is too large is decided by its size, not by the machine's load."""
+    assert convert_apart(bytes(LIMIT_BYTES + 1), SPECS) == (
+        None,
+        "at 20 MB it is too large to convert in time (at most 20 MB)",
+    )
 
 
 def test_a_child_that_dies_is_a_reason() -> None:
