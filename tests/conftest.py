@@ -18,6 +18,7 @@ SESSION_VARIABLE = "EVERTRAIN_TEST_SESSION"
 ROOT = pytest.StashKey[Path]()
 LEFT_BEHIND = pytest.StashKey[list[str]]()
 GRACE_SECONDS = 10
+FORGOTTEN = ("CI", "PORT", "PYTHONUNBUFFERED")
 OURS = ("EVERTRAIN_", "MLFLOW_", "PREFECT_", "AWS_", "GITHUB_")
 
 
@@ -39,7 +40,8 @@ def is_worker(config: pytest.Config) -> bool:
 
 def wall_in(root: Path) -> None:
     """Point every home at *root* and forget what the caller's environment says about our vendors."""
-    for name in [name for name in os.environ if name.startswith(OURS) or name in ("CI", "PORT")]:
+    # A caller's PYTHONUNBUFFERED would hide output that a child never flushes.
+    for name in [name for name in os.environ if name.startswith(OURS) or name in FORGOTTEN]:
         del os.environ[name]
     home = root / "home"
     home.mkdir()
@@ -79,12 +81,14 @@ def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Name the processes that were left behind."""
+    """Name the processes that were left behind, and where a failed run can be looked at."""
     left = config.stash.get(LEFT_BEHIND, [])
     if left:
         terminalreporter.section("processes left behind (ended now; the run fails for them)", red=True)
         for line in left:
             terminalreporter.line(line)
+    if ROOT in config.stash and config.stash[ROOT].exists():
+        terminalreporter.line(f"What the tests wrote is kept in {config.stash[ROOT]}")
 
 
 def end_processes(session: str, root: Path) -> list[str]:
