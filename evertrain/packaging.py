@@ -66,7 +66,7 @@ def package(
     pipeline = load_native(data)
     features = trained.signature.features
     held_out = _read_columns(config, ingested, store, "holdout", features)
-    tolerance = tolerance_for(pipeline, trained.signature.classes is not None)
+    tolerance = tolerance_for(trained.signature)
     packed = pack_model(pipeline, data, trained.signature, encode_inputs(features, held_out), tolerance)
     golden = make_golden(features, held_out, packed.run, tolerance)
     learnt = _read_columns(config, ingested, store, "train", features)

@@ -10,17 +10,14 @@ import numpy as np
 from evertrain.columns import MISSING, InputSpec
 from evertrain.errors import ModelFailed
 from evertrain.predictions import Prediction, Runner, compare_predictions
-from evertrain.preprocessing import is_tree_based
-from evertrain.records import Parity
+from evertrain.records import Parity, Signature
 
 ODD_TEXTS = (MISSING, "never seen: é", "nan", "None", "")
 PROBED_ROWS = 3
 
-# Of a probability, absolute; of a regression, in units of the value or of the values' spread.
-TREE_PROBABILITIES = 1e-6
-TREE_VALUES = 1e-5
-OTHER_PROBABILITIES = 1e-5
-OTHER_VALUES = 1e-4
+# Sums of 32-bit numbers over 500 trees differ by 4e-6; a row that takes another branch differs by far more.
+PROBABILITY_TOLERANCE = 1e-5
+VALUE_TOLERANCE = 1e-4
 
 
 class ParityVerdict(NamedTuple):
@@ -30,11 +27,9 @@ class ParityVerdict(NamedTuple):
     reason: str | None
 
 
-def tolerance_for(pipeline: Any, is_classification: bool) -> float:
-    """How far a number may differ: trees route rows exactly, others compute in 32 bits."""
-    if is_tree_based(pipeline[-1]):
-        return TREE_PROBABILITIES if is_classification else TREE_VALUES
-    return OTHER_PROBABILITIES if is_classification else OTHER_VALUES
+def tolerance_for(signature: Signature) -> float:
+    """How far a number may differ, in the units of ``Difference.largest``."""
+    return VALUE_TOLERANCE if signature.classes is None else PROBABILITY_TOLERANCE
 
 
 def check_parity(

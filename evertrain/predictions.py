@@ -10,6 +10,9 @@ import numpy as np
 
 from evertrain.records import Label, Signature
 
+# A spread below this share of the values' size is rounding.
+ALIKE = 1e-9
+
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
@@ -63,7 +66,7 @@ class Difference(NamedTuple):
     """How far an answer lies from a reference.
 
     ``largest`` is the greatest absolute difference of a probability; for regression the greatest difference
-    in units of the reference value or of the references' spread, whichever is larger.
+    in units of the reference's standard deviation, or of its size where all its values are alike.
     """
 
     labels_different: int
@@ -86,11 +89,12 @@ def compare_predictions(reference: Prediction, found: Prediction, tolerance: flo
 
 
 def _relative_difference(reference: np.ndarray, found: np.ndarray | None) -> float:
-    scale = np.maximum(np.abs(reference), float(np.std(reference)) if reference.size else 0.0)
-    return _largest_gap(reference, found, np.where(scale > 0, scale, 1.0))
+    # Not by the values' own size: an error of 1 in 10 million is small, unless all values lie within 1.
+    size, spread = float(np.max(np.abs(reference), initial=0.0)), float(np.std(reference))
+    return _largest_gap(reference, found, (spread if spread > ALIKE * size else size) or 1.0)
 
 
-def _largest_gap(reference: np.ndarray, found: np.ndarray | None, scale: np.ndarray | float) -> float:
+def _largest_gap(reference: np.ndarray, found: np.ndarray | None, scale: float) -> float:
     if found is None or found.shape != reference.shape:
         return float("inf")
     gaps = np.abs(reference - found) / scale

@@ -86,16 +86,18 @@ def test_a_single_class_is_always_decided() -> None:
     ("reference", "found", "largest"),
     [
         ([0.0, 10.0], [0.5, 10.0], 0.1),
+        ([1e7, 1e7 + 2], [1e7 + 1, 1e7 + 2], 1.0),
         ([100.0, 100.0], [101.0, 100.0], 0.01),
+        ([0.1, 0.1, 0.1], [0.1, 0.1, 0.2], 1.0),
         ([0.0, 0.0], [0.25, 0.0], 0.25),
         ([1.0, 2.0], [1.0, np.nan], np.inf),
         ([1.0, 2.0], [1.0], np.inf),
     ],
 )
-def test_values_differ_in_units_of_value_or_spread(
+def test_values_differ_in_units_of_their_spread(
     reference: list[float], found: list[float], largest: float
 ) -> None:
-    """A regression's difference is relative, near zero to the spread; NaN and another shape are infinite."""
+    """A large mean hides no difference; where all are alike the size counts; NaN is infinitely far."""
     parts = [Prediction(values=np.array(each)) for each in (reference, found)]
     assert compare_predictions(parts[0], parts[1], 1e-5).largest == pytest.approx(largest)
 
