@@ -30,7 +30,7 @@ def load_config(
         settings: Which packages and sources are allowed.
         overrides: ``a.b[2].c=VALUE`` each, the value in YAML.
         defer_vendors: Leave the estimator and the query, which need scikit-learn and DuckDB, unchecked where
-            all else is right: for a run that may turn out to be done already. `check_vendors` catches up.
+            all else is right: for a run that may turn out to be done already. `check_trainable` catches up.
 
     Raises:
         ConfigError: The file can't be read, or is wrong; its attribute ``faults`` lists each place with what
@@ -47,23 +47,23 @@ def load_config(
     return config
 
 
-def check_vendors(config: PipelineConfig, settings: Settings, origin: str) -> None:
-    """Check what `load_config` left out with ``defer_vendors``; *origin* names the file in the message.
+def check_trainable(
+    config: PipelineConfig, settings: Settings, origin: str, *, has_champion: bool = False
+) -> None:
+    """Check what `load_config` left out with ``defer_vendors``, and refuse what this version can only parse.
+
+    Args:
+        config: The pipeline.
+        settings: Which packages are allowed.
+        origin: Names the file in the message.
+        has_champion: Whether a version serves already.
 
     Raises:
-        ConfigError: The estimator or the query is wrong.
+        ConfigError: The estimator or the query is wrong, or something isn't supported yet.
     """
     raw = config.model_dump(mode="json", by_alias=True)
-    refuse(origin, _in_order(_find_vendor_faults(raw, settings)))
-
-
-def refuse_not_yet(config: PipelineConfig, origin: str) -> None:
-    """Refuse to train what this version can only parse; *origin* names the file in the message.
-
-    Raises:
-        ConfigError: Names each path that isn't supported yet.
-    """
-    refuse(origin, find_not_yet(config))
+    faults = _find_vendor_faults(raw, settings) + find_not_yet(config, has_champion=has_champion)
+    refuse(origin, _in_order(faults))
 
 
 def _find_vendor_faults(raw: Raw, settings: Settings) -> list[Fault]:

@@ -8,8 +8,13 @@ from evertrain.faults import Fault, fault_at
 WORDS = "is not yet supported by this version"
 
 
-def find_not_yet(config: PipelineConfig) -> list[Fault]:
-    """Find each part of *config* that a training run couldn't honour."""
+def find_not_yet(config: PipelineConfig, *, has_champion: bool = False) -> list[Fault]:
+    """Find each part of *config* that a training run couldn't honour.
+
+    Args:
+        config: The pipeline.
+        has_champion: Whether a version serves already; the first is promoted at once by any strategy.
+    """
     source = config.data.source
     faults = []
     if source.type != "files":
@@ -28,4 +33,10 @@ def find_not_yet(config: PipelineConfig) -> list[Fault]:
         if gate.type in ("slices", "latency"):
             path = ("evaluation", "gates", place)
             faults.append(fault_at(path, f"the gate {gate.type} {WORDS}", "other gates"))
+    if config.promotion.approval == "required":
+        faults.append(fault_at(("promotion", "approval"), f"an approval {WORDS}", "none"))
+    strategy = config.promotion.strategy.type
+    if has_champion and strategy != "direct":
+        found = f"{strategy} {WORDS} where there is a champion"
+        faults.append(fault_at(("promotion", "strategy", "type"), found, "direct"))
     return faults

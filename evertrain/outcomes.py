@@ -54,6 +54,11 @@ def recall_outcome(records: StepRecords, state: PipelineState) -> TrainOutcome |
     return outcome.model_copy(update={"cached": True})
 
 
+def remember_outcome(records: StepRecords, outcome: TrainOutcome) -> None:
+    """Keep the outcome, as the run's very last act: a run that has one is never looked into again."""
+    records.write(OUTCOME, outcome)
+
+
 def find_outcome(pipeline: Pipeline, as_of: datetime | None) -> TrainOutcome | None:
     """Answer an unchanged run from its records alone.
 

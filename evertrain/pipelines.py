@@ -38,6 +38,22 @@ def open_pipeline(config: PipelineConfig, settings: Settings) -> Pipeline:
     return Pipeline(config, settings, store, open_journal(store, config.name, settings.actor))
 
 
+def open_existing_journal(name: str, settings: Settings) -> ReleaseJournal:
+    """Open the journal of a pipeline that has one.
+
+    Raises:
+        ConfigError: There is no such pipeline in the store; names those that there are.
+        StorageError: The store can't be used.
+    """
+    store = open_store(settings.store)
+    journal = open_journal(store, name, settings.actor)
+    if next(iter(store.list(f"journal/{name}/")), None) is None:
+        known = sorted({key.split("/")[1] for key in store.list("journal/")})
+        there = f"there are {', '.join(known)}" if known else "there is none yet: train one first"
+        raise ConfigError(f"There is no pipeline {name!r} in the store {settings.store}; {there}.")
+    return journal
+
+
 def parse_as_of(text: str | None) -> datetime | None:
     """Read ``--as-of``: ISO 8601, UTC where no zone is given, a date alone meaning its first moment.
 

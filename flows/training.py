@@ -5,8 +5,8 @@ from __future__ import annotations
 from prefect import flow
 
 from evertrain.claims import claim
-from evertrain.config_files import load_config, refuse_not_yet
-from evertrain.outcomes import recall_outcome
+from evertrain.config_files import check_trainable, load_config
+from evertrain.outcomes import recall_outcome, remember_outcome
 from evertrain.pipelines import Pipeline, config_path, open_pipeline, parse_as_of
 from evertrain.records import TrainOutcome, Trigger
 from evertrain.settings import read_settings
@@ -41,8 +41,9 @@ def training_flow(
     settings = read_settings()
     path = config_path(config)
     loaded = load_config(path, settings, tuple(overrides or ()))
-    refuse_not_yet(loaded, str(path))
     pipeline = open_pipeline(loaded, settings)
+    has_champion = pipeline.journal.read()[1].champion is not None
+    check_trainable(loaded, settings, str(path), has_champion=has_champion)
     with claim(pipeline.journal, pipeline.store, TRAIN) as held:
         return train_pipeline(pipeline, as_of, trigger, held.number)
 
@@ -65,4 +66,6 @@ def train_pipeline(pipeline: Pipeline, as_of: str | None, trigger: Trigger, fenc
     outcome = promote_task(run, version, judgement, bundle)
     mirror_aliases_task(pipeline, repair=False)
     report_task(run, outcome, judgement, report)
+    outcome = outcome.model_copy(update={"seconds": dict(seconds)})
+    remember_outcome(run.records, outcome)
     return outcome

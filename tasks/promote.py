@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from evertrain.lifecycle import PipelineState
-from evertrain.outcomes import OUTCOME
 from evertrain.progress import step
 from evertrain.records import (
     BundleRef,
@@ -23,7 +22,7 @@ from tasks.steps import step_task
 
 @step_task("promote")
 def promote_task(run: Run, version: ModelVersion, judgement: Judgement, bundle: BundleRef) -> TrainOutcome:
-    """Promote the version, or hold it, and keep the outcome as the run's last record.
+    """Promote the version, or hold it.
 
     Raises:
         Conflict: The champion changed since the candidate was judged.
@@ -32,7 +31,6 @@ def promote_task(run: Run, version: ModelVersion, judgement: Judgement, bundle: 
         state = journal_version(run, version)
         state = journal_decision(run, version, judgement, state)
         outcome = summarise(run, version, judgement, bundle, state)
-        run.records.write(OUTCOME, outcome)
         note.text = f"version {version.version} {outcome.decision}"
     return outcome
 
@@ -108,7 +106,6 @@ def summarise(
         ),
         bundle=BundleSummary(digest=bundle.digest, runtime=bundle.runtime),
         generation=state.generation,
-        seconds=dict(run.seconds),
     )
 
 

@@ -7,11 +7,11 @@ import warnings
 from importlib.metadata import version
 from typing import Annotated
 
-import click
 import typer
+from typer.exceptions import TyperException
 
 from evertrain.cli import audit, check, demo, rollback, serve, train
-from evertrain.cli.console import INTERRUPTED, print_failure
+from evertrain.cli.console import INTERRUPTED, answer_usage_error
 
 app = typer.Typer(
     name="evertrain",
@@ -50,13 +50,17 @@ def main() -> None:
     if not sys.warnoptions:
         # Libraries' warnings are for their developers; what a user can act on, evertrain says itself.
         warnings.simplefilter("ignore")
+    if "--json" not in sys.argv:
+        app()
+    sys.exit(run_for_program())
+
+
+def run_for_program() -> int:
+    """Run a command whose caller reads JSON; a wrong use of the command line is told as JSON too."""
     try:
         code = app(standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        code = error.exit_code
-    except click.ClickException as error:
-        code = print_failure(error, wants_json="--json" in sys.argv)
-    except click.exceptions.Abort:
-        code = INTERRUPTED
-    sys.exit(code)
+    except TyperException as error:
+        return answer_usage_error(error)
+    except typer.Abort:
+        return INTERRUPTED
+    return int(code or 0)

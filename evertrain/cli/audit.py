@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evertrain.cli.console import command
-from evertrain.errors import ConfigError, JournalTampered
+from evertrain.errors import JournalTampered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from evertrain.audit import AuditRow
-    from evertrain.release import ReleaseJournal
 
 app = typer.Typer(help="Read a pipeline's journal, or check that nobody changed it.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="The pipeline's name.", show_default=False)]
@@ -31,8 +30,10 @@ def show(name: Name, json: Json = False) -> None:
     """
     with command(wants_json=json) as output:
         from evertrain import audit
+        from evertrain.pipelines import open_existing_journal
+        from evertrain.settings import read_settings
 
-        rows = audit.show(open_existing(name))
+        rows = audit.show(open_existing_journal(name, read_settings()))
         output.answer({"pipeline": name, "entries": [asdict(row) for row in rows]})
         if not output.wants_json:
             output.console.print(audit_table(name, rows))
@@ -46,8 +47,10 @@ def verify(name: Name, json: Json = False) -> None:
     """
     with command(wants_json=json) as output:
         from evertrain import audit
+        from evertrain.pipelines import open_existing_journal
+        from evertrain.settings import read_settings
 
-        found = audit.verify(open_existing(name))
+        found = audit.verify(open_existing_journal(name, read_settings()))
         if found.problems:
             raise JournalTampered(
                 f"The journal of {name} doesn't hold: {'; '.join(found.problems)}.", problems=found.problems
@@ -55,28 +58,6 @@ def verify(name: Name, json: Json = False) -> None:
         output.answer({"pipeline": name, "entries": found.entries, "problems": []})
         if not output.wants_json:
             output.console.print(f"[green]✓[/] {found.entries} entries, one unbroken chain")
-
-
-def open_existing(name: str) -> ReleaseJournal:
-    """Open the journal of a pipeline that has one.
-
-    Raises:
-        ConfigError: There is no such pipeline in the store; names those that there are.
-    """
-    from evertrain.release import open_journal
-    from evertrain.settings import read_settings
-    from evertrain.storage import open_store
-
-    settings = read_settings()
-    store = open_store(settings.store)
-    journal = open_journal(store, name, settings.actor)
-    if next(iter(store.list(f"journal/{name}/")), None) is None:
-        known = sorted({key.split("/")[1] for key in store.list("journal/")})
-        raise ConfigError(
-            f"There is no pipeline {name!r} in the store {settings.store}; "
-            f"there {'are ' + ', '.join(known) if known else 'is none yet: train one first'}."
-        )
-    return journal
 
 
 def audit_table(name: str, rows: Sequence[AuditRow]) -> Table:

@@ -13,16 +13,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import click
 import typer
 from rich.console import Console
+from typer.exceptions import TyperException
 
 from evertrain.cli.progress_view import showing_progress
 from evertrain.errors import EvertrainError, StorageError
 from evertrain.settings import read_settings
 
 INTERRUPTED = 130
-USAGE = 2
 UNEXPECTED = 1
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
@@ -57,7 +56,7 @@ def command(*, wants_json: bool) -> Iterator[Output]:
         try:
             with showing_progress():
                 yield output
-        except (click.ClickException, click.exceptions.Exit):
+        except (TyperException, typer.Exit, typer.Abort):
             raise
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
@@ -81,14 +80,9 @@ def _answer_descriptor(wants_json: bool) -> Iterator[int | None]:
         os.close(kept)
 
 
-def print_failure(error: click.ClickException, *, wants_json: bool) -> int:
-    """Tell a wrong use of the command line."""
-    if wants_json:
-        output = Output(1)
-        output.answer(_failure("UsageError", error.format_message(), USAGE))
-        output.console.print(f"[bold red]error[/] {_escaped(error.format_message())}")
-    else:
-        error.show()
+def answer_usage_error(error: TyperException) -> int:
+    """Tell a wrong use of the command line as JSON; gives the exit code."""
+    Output(1).answer(_failure("UsageError", error.format_message(), error.exit_code))
     return error.exit_code
 
 

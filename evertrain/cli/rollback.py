@@ -27,13 +27,13 @@ def rollback(
     Exit codes: 0 done, 2 no such version, 5 a service or the disk, 11 someone else moved first.
     """
     with command(wants_json=json) as output:
+        from evertrain.pipelines import open_existing_journal
         from evertrain.registry import mirror_aliases
-        from evertrain.release import decide_rolled_back, open_journal
+        from evertrain.release import decide_rolled_back
         from evertrain.settings import read_settings
-        from evertrain.storage import open_store
 
         settings = read_settings()
-        journal = open_journal(open_store(settings.store), name, settings.actor)
+        journal = open_existing_journal(name, settings)
         entry, state = journal.append(decide_rolled_back(to=to, reason=reason))
         mirror_aliases(settings, name, state.champion, state.previous)
         output.answer(

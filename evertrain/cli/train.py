@@ -45,7 +45,7 @@ def train(
 
 def run(config: str, as_of: str | None, overrides: tuple[str, ...], trigger: Trigger) -> TrainOutcome:
     """Answer from the records of an earlier run where nothing changed, else run the flow."""
-    from evertrain.config_files import check_vendors, load_config, refuse_not_yet
+    from evertrain.config_files import check_trainable, load_config
     from evertrain.outcomes import find_outcome
     from evertrain.pipelines import config_path, open_pipeline, parse_as_of
     from evertrain.settings import read_settings
@@ -54,11 +54,12 @@ def run(config: str, as_of: str | None, overrides: tuple[str, ...], trigger: Tri
     path = config_path(config)
     time = parse_as_of(as_of)
     loaded = load_config(path, settings, overrides, defer_vendors=True)
-    refuse_not_yet(loaded, str(path))
-    found = find_outcome(open_pipeline(loaded, settings), time)
+    pipeline = open_pipeline(loaded, settings)
+    found = find_outcome(pipeline, time)
     if found is not None:
         return found
-    check_vendors(loaded, settings, str(path))
+    has_champion = pipeline.journal.read()[1].champion is not None
+    check_trainable(loaded, settings, str(path), has_champion=has_champion)
     from flows.launch import run_training
 
     return run_training(str(path), settings, as_of=as_of, trigger=trigger, overrides=overrides)

@@ -7,9 +7,9 @@ import pytest
 
 from evertrain.config_files import load_config
 from evertrain.errors import Conflict, DataRefused
+from evertrain.liveness import identify_process
 from evertrain.pipelines import Pipeline, open_pipeline
 from evertrain.release import decide_claimed
-from evertrain.liveness import identify_process
 from evertrain.settings import read_settings
 from flows.launch import TrainingFlow
 

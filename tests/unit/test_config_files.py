@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from evertrain.config_files import check_vendors, load_config, refuse_not_yet
+from evertrain.config_files import check_trainable, load_config
 from evertrain.errors import ConfigError
 from evertrain.settings import read_settings
 
@@ -152,7 +152,7 @@ def test_the_contracts_sample_is_sound(write):
 def test_what_the_sample_asks_for_and_is_not_done_yet_is_refused_by_path(write):
     """By `train`, before any work."""
     with pytest.raises(ConfigError) as caught:
-        refuse_not_yet(load_config(write(CONTRACT), SETTINGS), "flights.yaml")
+        check_trainable(load_config(write(CONTRACT), SETTINGS), SETTINGS, "flights.yaml")
 
     paths = [fault["path"] for fault in caught.value.attributes["faults"]]
     assert paths == ["training.search", "evaluation.gates[3]", "evaluation.gates[4]"]
@@ -160,7 +160,7 @@ def test_what_the_sample_asks_for_and_is_not_done_yet_is_refused_by_path(write):
 
 def test_what_is_done_is_not_refused(write):
     """A plain pipeline trains."""
-    refuse_not_yet(load_config(write(SOUND), SETTINGS), "flights.yaml")
+    check_trainable(load_config(write(SOUND), SETTINGS), SETTINGS, "flights.yaml")
 
 
 def test_six_faults_are_told_in_one_go(write):
@@ -223,8 +223,8 @@ def test_vendors_can_be_asked_later(write):
     config = load_config(write(SOUND), SETTINGS, ["training.params={max_dept: 3}"], defer_vendors=True)
 
     with pytest.raises(ConfigError, match=r"training.params.max_dept: .*did you mean max_depth"):
-        check_vendors(config, SETTINGS, "flights.yaml")
-    check_vendors(load_config(write(SOUND), SETTINGS), SETTINGS, "flights.yaml")
+        check_trainable(config, SETTINGS, "flights.yaml")
+    check_trainable(load_config(write(SOUND), SETTINGS), SETTINGS, "flights.yaml")
 
 
 def test_deferred_vendors_are_not_imported(write):

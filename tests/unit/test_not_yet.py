@@ -51,6 +51,23 @@ def test_what_is_not_yet_done_names_its_path(config, path, found):
     assert fault.found == f"{found} is not yet supported by this version"
 
 
+def test_approval_is_refused_rather_than_passed_over():
+    """A version that its owner wants to approve is never promoted without."""
+    (fault,) = find_not_yet(make_config(promotion={"approval": "required"}))
+
+    assert fault.path == "promotion.approval"
+
+
+def test_a_rollout_is_refused_once_there_is_a_champion():
+    """Any strategy promotes the first version; the next one would have to be walked."""
+    config = make_config(promotion={"strategy": {"type": "shadow"}})
+
+    (fault,) = find_not_yet(config, has_champion=True)
+
+    assert fault.path == "promotion.strategy.type"
+    assert find_not_yet(config) == []
+
+
 def test_all_else_does_not_hinder():
     """Slices, drift, labels, batch, schedules, notifiers and any strategy are parsed and carried."""
     config = make_config(
@@ -61,7 +78,7 @@ def test_all_else_does_not_hinder():
             "column": "y",
         },
         drift={"schedule": "0 * * * *", "regret": {"metric": "r2"}},
-        promotion={"strategy": {"type": "ab", "metric": "r2"}, "approval": "required"},
+        promotion={"strategy": {"type": "ab", "metric": "r2"}},
         batch={"schedule": "0 * * * *", "input": "a", "output": "b"},
         schedule={"train": "0 * * * *"},
         notify=[{"type": "email", "url_env": "X"}],

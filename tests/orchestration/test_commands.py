@@ -1,0 +1,348 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evertrain.cli.app import main
+from flows.launch import TrainingFlow
+
+pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("prefect")]
+Write = Callable[..., Path]
+Run = Callable[..., int]
+
+
+@pytest.fixture
+def evertrain(monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the command line in this process; gives the exit code."""
+
+    def run(*arguments: str) -> int:
+        monkeypatch.setattr("sys.argv", ["evertrain", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return int(ended.value.code or 0)
+
+    return run
+
+
+def answer(capfd: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """Read standard output, which must be one JSON object and nothing else."""
+    found = json.loads(capfd.readouterr().out)
+    assert isinstance(found, dict)
+    return found
+
+
+def test_train_prints_one_json_object(
+    training: TrainingFlow,
+    home: Path,
+    write_pipeline: Write,
+    evertrain: Run,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """`train --json` gives at least what the contract names, and exit 0 for a promotion."""
+    code = evertrain("train", str(write_pipeline()), "--json")
+
+    said = answer(capfd)
+    assert code == 0
+    assert (said["pipeline"], said["decision"], said["cached"], said["version"]) == (
+        "loans",
+        "promoted",
+        False,
+        1,
+    )
+    assert said["champion"] is None
+    assert set(said["gates"][0]) >= {"type", "metric", "verdict", "gain", "low", "high"}
+    assert set(said["snapshot"]) == {"digest", "rows", "unlabelled", "quarantined"}
+    assert said["snapshot"]["rows"] == 600
+    assert said["bundle"]["runtime"] == "onnx"
+    assert {"ingest", "train", "register"} <= set(said["seconds"])
+
+
+def test_an_unchanged_train_is_answered_from_records(
+    training: TrainingFlow,
+    home: Path,
+    write_pipeline: Write,
+    evertrain: Run,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """The second answer is the first one, marked as cached, with the same exit code."""
+    path = str(write_pipeline())
+    evertrain("train", path, "--json")
+    first = answer(capfd)
+
+    code = evertrain("train", path, "--json")
+
+    assert code == 0
+    assert answer(capfd) == {**first, "cached": True}
+
+
+def test_a_held_train_exits_with_10_and_says_why(
+    training: TrainingFlow,
+    home: Path,
+    write_pipeline: Write,
+    evertrain: Run,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """A person reads the decision, the gates and the reason."""
+    path = str(write_pipeline())
+    evertrain("train", path)
+    capfd.readouterr()
+
+    code = evertrain("train", path, "--set", "training.params={C: 0.999999}")
+
+    said = capfd.readouterr()
+    assert code == 10
+    assert "HELD" in said.out
+    assert "beats_champion" in said.out
+    assert "Traceback" not in said.err
+
+
+def test_gates_are_written_as_junit_and_for_github(
+    training: TrainingFlow,
+    home: Path,
+    write_pipeline: Write,
+    evertrain: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """CI gets each gate as a test case, a summary and its output lines."""
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "output.txt"))
+
+    evertrain("train", str(write_pipeline()), "--junit", str(tmp_path / "gates.xml"), "--trigger", "ci")
+
+    assert (tmp_path / "gates.xml").read_text().count("<testcase") == 3
+    assert "loans version 1: promoted" in (tmp_path / "summary.md").read_text()
+    assert (tmp_path / "output.txt").read_text().startswith("decision=promoted\nversion=1\nrun_url=")
+
+
+def test_rollback_makes_the_earlier_champion_the_champion(
+    training: TrainingFlow,
+    home: Path,
+    write_pipeline: Write,
+    evertrain: Run,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """`rollback` returns to the champion before, and says so."""
+    path = str(write_pipeline(estimator="sklearn.dummy.DummyClassifier"))
+    evertrain("train", path)
+    evertrain("train", path, "--set", "training.estimator=sklearn.linear_model.LogisticRegression")
+    capfd.readouterr()
+
+    code = evertrain("rollback", "loans", "--json", "--reason", "bad mood")
+
+    assert code == 0
+    assert answer(capfd) == {
+        "pipeline": "loans",
+        "decision": "rolled_back",
+        "version": 1,
+        "from": 2,
+        "generation": 3,
+    }
+    assert evertrain("audit", "show", "loans", "--json") == 0
+    last = answer(capfd)["entries"][-1]
+    assert (last["kind"], last["why"]) == ("rolled_back", "bad mood")
+
+
+def test_rollback_without_an_earlier_champion_is_refused(
+    training: TrainingFlow,
+    home: Path,
+    write_pipeline: Write,
+    evertrain: Run,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """There is nothing to go back to: exit 2, naming the versions there are."""
+    evertrain("train", str(write_pipeline()))
+    capfd.readouterr()
+
+    code = evertrain("rollback", "loans", "--json")
+
+    assert code == 2
+    assert "1 (champion)" in answer(capfd)["error"]["message"]
+
+
+def test_rollback_of_an_unknown_pipeline_names_those_there_are(
+    training: TrainingFlow,
+    home: Path,
+    write_pipeline: Write,
+    evertrain: Run,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """A mistyped name is told, with the names to choose from."""
+    evertrain("train", str(write_pipeline()))
+    capfd.readouterr()
+
+    code = evertrain("rollback", "loan", "--json")
+
+    assert code == 2
+    assert "loans" in answer(capfd)["error"]["message"]
+
+
+def test_a_tampered_journal_is_found(
+    training: TrainingFlow,
+    home: Path,
+    write_pipeline: Write,
+    evertrain: Run,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """`audit verify` passes on an honest journal; with one byte changed it and `train` exit with 12."""
+    path = str(write_pipeline())
+    evertrain("train", path)
+    assert evertrain("audit", "verify", "loans") == 0
+    entry = home / "store" / "journal" / "loans" / "000000000002.json"
+    entry.write_text(entry.read_text().replace('"version":1', '"version":7'))
+    capfd.readouterr()
+
+    assert evertrain("audit", "verify", "loans", "--json") == 12
+    assert answer(capfd)["error"]["type"] == "JournalTampered"
+    assert evertrain("train", path) == 12
+
+
+def test_check_prints_the_plan_without_reading_data(
+    home: Path, write_pipeline: Write, evertrain: Run, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The plan needs no data; with `--data` a missing file is exit 3."""
+    path = str(write_pipeline())
+    (tmp_path / "loans.csv").rename(tmp_path / "elsewhere.csv")
+
+    assert evertrain("check", path) == 0
+    said = capfd.readouterr().out
+    assert "sklearn.linear_model.LogisticRegression" in said
+    assert evertrain("check", path, "--data") == 3
+    assert "loans.csv" in capfd.readouterr().err
+
+
+def test_check_with_data_says_what_the_default_plan_comes_to(
+    home: Path, write_pipeline: Write, evertrain: Run, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """`--data` names features, rows and what was left out, and leaves nothing behind."""
+    code = evertrain("check", str(write_pipeline()), "--data", "--json")
+
+    said = answer(capfd)
+    assert code == 0
+    assert [feature["name"] for feature in said["data"]["plan"]["features"]] == [
+        "loan id",
+        "income",
+        "purpose",
+    ]
+    assert said["data"]["snapshot"]["rows"] == 600
+    assert not (home / "store").exists()
+
+
+def test_check_with_data_shows_the_features_to_a_person(
+    home: Path, write_pipeline: Write, evertrain: Run, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The terminal lists the features with their kinds."""
+    assert evertrain("check", str(write_pipeline()), "--data") == 0
+
+    said = capfd.readouterr().out
+    assert "purpose" in said
+    assert "categorical" in said
+
+
+@pytest.mark.parametrize(
+    ("extra", "path"),
+    [
+        ("validation: {on_failure: quarantine}\n", "validation.on_failure"),
+        ("promotion: {approval: required}\n", "promotion.approval"),
+    ],
+)
+def test_what_comes_later_is_refused_by_path(
+    extra: str,
+    path: str,
+    home: Path,
+    write_pipeline: Write,
+    evertrain: Run,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """`train` says "not yet" with the path, exit 2, before any work."""
+    code = evertrain("train", str(write_pipeline(extra=extra)), "--json")
+
+    error = answer(capfd)["error"]
+    assert code == 2
+    assert path in error["message"]
+    assert "not yet" in error["message"]
+
+
+def test_a_wrong_option_is_told_as_json_too(
+    home: Path, evertrain: Run, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A program that asked for JSON gets JSON even where its own call was wrong."""
+    code = evertrain("train", "--json", "--nonsense")
+
+    assert code == 2
+    assert answer(capfd)["error"]["type"] == "UsageError"
+
+
+def test_a_wrong_option_is_told_to_a_person(
+    home: Path, evertrain: Run, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Without `--json` the usage is shown on standard error."""
+    code = evertrain("train", "--nonsense")
+
+    said = capfd.readouterr()
+    assert code == 2
+    assert "--nonsense" in said.err
+    assert said.out == ""
+
+
+def test_a_wrong_time_is_told(
+    home: Path, write_pipeline: Write, evertrain: Run, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """`--as-of` that is no time is exit 2 and says what a time looks like."""
+    assert evertrain("train", str(write_pipeline()), "--as-of", "yesterday") == 2
+    assert "2013-05-01" in capfd.readouterr().err
+
+
+def test_a_fault_of_our_own_leaves_a_log_and_no_traceback(
+    home: Path,
+    write_pipeline: Write,
+    evertrain: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """What nobody foresaw is exit 1 in one line; the traceback lies in a file that the line names."""
+
+    def explode(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("planted")
+
+    monkeypatch.setattr("evertrain.config_files.load_config", explode)
+
+    code = evertrain("check", str(write_pipeline()))
+
+    said = capfd.readouterr().err
+    assert code == 1
+    assert "ZeroDivisionError: planted" in said
+    assert "Traceback" not in said
+    (log,) = (home / "logs").iterdir()
+    assert "Traceback" in log.read_text()
+
+
+def test_a_full_disk_is_exit_5(
+    home: Path,
+    write_pipeline: Write,
+    evertrain: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """The disk's own words come through, with what to do."""
+
+    def explode(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device", "somewhere")
+
+    monkeypatch.setattr("evertrain.config_files.load_config", explode)
+
+    assert evertrain("check", str(write_pipeline())) == 5
+    assert "No space left on device" in capfd.readouterr().err
+
+
+def test_version_and_help_answer(home: Path, evertrain: Run, capfd: pytest.CaptureFixture[str]) -> None:
+    """`--version` prints a number; every command's help shows an example."""
+    assert evertrain("--version") == 0
+    assert capfd.readouterr().out.strip().count(".") == 2
+    for command in ("check", "train", "serve", "rollback", "demo"):
+        assert evertrain(command, "--help") == 0
+        assert f"evertrain {command}" in capfd.readouterr().out
