@@ -90,15 +90,12 @@ def _experiment(client: MlflowClient, name: str, location: str | None) -> str:
     found = client.get_experiment_by_name(name)
     if found is None:
         try:
-            created: str = client.create_experiment(name, artifact_location=location)
+            return str(client.create_experiment(name, artifact_location=location))
         except MlflowException as cause:
             if cause.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-            found = client.get_experiment_by_name(name)
-            if found is None:
-                raise
-        else:
-            return created
+            # Another process was quicker.
+            return _experiment(client, name, location)
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
     return str(found.experiment_id)

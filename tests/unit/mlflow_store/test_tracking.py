@@ -11,7 +11,7 @@ import pytest
 from evertrain.errors import RegistryError
 from evertrain.mlflow_client import artifact_location, mlflow_client
 from evertrain.sources import SqlSource
-from evertrain.tracking import _create_run, _experiment, log_run, run_url
+from evertrain.tracking import _create_run, _experiment, log_page, log_run, run_url
 
 
 def read_run(settings, run_id):
@@ -141,6 +141,41 @@ def test_a_deleted_experiment_is_restored(settings, facts):
 
     with mlflow_client(settings, "look") as client:
         assert client.get_experiment_by_name("flights").lifecycle_stage == "active"
+
+
+class LateClient:
+    """A client to whom an experiment is hidden until another process's turns out to be there."""
+
+    def __init__(self, client, code):
+        self.client, self.code, self.looks = client, code, 0
+
+    def get_experiment_by_name(self, name):
+        self.looks += 1
+        return None if self.looks == 1 else self.client.get_experiment_by_name(name)
+
+    def create_experiment(self, name, artifact_location):
+        from mlflow.exceptions import MlflowException
+
+        raise MlflowException("no", error_code=self.code)
+
+
+def test_an_experiment_that_another_process_made_meanwhile_is_used(settings, facts):
+    """Who comes second to make an experiment takes the first one's; another refusal stays one."""
+    log_run(settings, facts)
+    with mlflow_client(settings, "race") as client:
+        wanted = client.get_experiment_by_name("flights").experiment_id
+        assert _experiment(LateClient(client, 3001), "flights", None) == wanted
+    with pytest.raises(RegistryError, match="Can't race"), mlflow_client(settings, "race") as client:
+        _experiment(LateClient(client, 7), "flights", None)
+
+
+def test_a_page_can_be_added_and_replaced(settings, facts):
+    """A page written after the run was finished stands among its files, the last one wins."""
+    run_id = log_run(settings, facts)
+    for text in ("<p>first</p>", "<p>last</p>"):
+        log_page(settings, run_id, "late.html", text)
+
+    assert files_of(settings, run_id)["late.html"] == b"<p>last</p>"
 
 
 def test_embedded_runs_have_no_page(settings, facts):
