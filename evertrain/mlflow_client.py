@@ -23,6 +23,8 @@ _LOGGERS = ("mlflow", "alembic", "sqlalchemy")
 # MLflow's own patience with a server that doesn't answer is eight minutes.
 _PROBE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "60", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
+# Against a server it prints each run's address on standard output, where `--json` allows one object only.
+_SILENCE = {"MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 _TEXT_LIMIT = 300
 
@@ -71,7 +73,7 @@ def mlflow_client(settings: Settings, doing: str) -> Iterator[MlflowClient]:
             stack.enter_context(_locked(settings.home / "mlflow.lock"))
             _make_database(settings)
         client = _open_client(settings)
-        stack.enter_context(_environment(_PATIENCE))
+        stack.enter_context(_environment(_PATIENCE | _SILENCE))
         yield client
 
 
@@ -138,7 +140,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Set variables that aren't set for the block: MLflow takes its patience from nowhere else."""
+    """Set variables that aren't set for the block: MLflow takes patience and silence from nowhere else."""
     added = {name: value for name, value in values.items() if name not in os.environ}
     os.environ.update(added)
     try:

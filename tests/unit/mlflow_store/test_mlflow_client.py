@@ -145,7 +145,10 @@ class FakeServer(BaseHTTPRequestHandler):
         )
 
     def do_POST(self):
-        self.answer({"experiments": []} if self.path.endswith("experiments/search") else None)
+        size = int(self.headers.get("Content-Length") or 0)
+        self.rfile.read(size)
+        known = self.path.endswith(("experiments/search", "runs/update"))
+        self.answer({"experiments": [], "run_info": {"run_id": "r1"}} if known else None)
 
     def answer(self, body):
         data = json.dumps(body or {"error_code": "PERMISSION_DENIED", "message": "not you"}).encode()
@@ -153,7 +156,6 @@ class FakeServer(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.wfile.write(data)
 
     def log_message(self, *_):
@@ -176,6 +178,14 @@ def test_a_run_on_a_server_has_a_page(server):
     uri = server.replace("http://", "http://me:pw@") + "/"
 
     assert run_url(remote(uri), "r1") == f"{server}/#/experiments/7/runs/r1"
+
+
+def test_a_finished_run_is_not_announced(server, capsys):
+    """Standard output belongs to the command: MLflow doesn't print its addresses there."""
+    with mlflow_client(remote(server), "finish") as client:
+        client.set_terminated("r1")
+
+    assert capsys.readouterr() == ("", "")
 
 
 def test_a_refusal_is_told_in_the_server_s_words(server):
