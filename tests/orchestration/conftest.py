@@ -11,10 +11,12 @@ from textwrap import dedent
 import numpy as np
 import pytest
 
+from evertrain.cli.app import main
 from evertrain.settings import read_settings
 from flows.launch import TrainingFlow, training_ready
 
 Write = Callable[..., Path]
+Run = Callable[..., int]
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +47,19 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_registry: Path) 
     monkeypatch.setenv("EVERTRAIN_HOME", str(place))
     monkeypatch.chdir(tmp_path)
     return place
+
+
+@pytest.fixture
+def evertrain(monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the command line in this process; gives the exit code."""
+
+    def run(*arguments: str) -> int:
+        monkeypatch.setattr("sys.argv", ["evertrain", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return int(ended.value.code or 0)
+
+    return run
 
 
 @pytest.fixture

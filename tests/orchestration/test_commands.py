@@ -7,25 +7,11 @@ from typing import Any
 
 import pytest
 
-from evertrain.cli.app import main
 from flows.launch import TrainingFlow
 
 pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("prefect")]
 Write = Callable[..., Path]
 Run = Callable[..., int]
-
-
-@pytest.fixture
-def evertrain(monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run the command line in this process; gives the exit code."""
-
-    def run(*arguments: str) -> int:
-        monkeypatch.setattr("sys.argv", ["evertrain", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return int(ended.value.code or 0)
-
-    return run
 
 
 def answer(capfd: pytest.CaptureFixture[str]) -> dict[str, Any]:
