@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import sys
 import traceback
 from collections.abc import Iterator
@@ -78,6 +79,20 @@ def _answer_descriptor(wants_json: bool) -> Iterator[int | None]:
         sys.stdout.flush()
         os.dup2(kept, 1)
         os.close(kept)
+
+
+def program() -> str:
+    """Spell the command as the user can type it again: ``evertrain``, or where it lies off the path."""
+    typed = Path(sys.argv[0])
+    if shutil.which(typed.name) or typed.name != "evertrain":
+        return "evertrain"
+    return spell_path(typed)
+
+
+def spell_path(path: Path) -> str:
+    """Spell *path* from the current folder, where it lies below it."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def answer_usage_error(error: TyperException) -> int:

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from evertrain.cli.console import program, spell_path
 
 if TYPE_CHECKING:
     from evertrain.cli.demo_loop import Story
@@ -20,11 +23,12 @@ def show_closing(story: Story, console: Console) -> None:
         "April\nhad to beat it on May's flights before the service would take it."
     )
     console.print("\nLook further:")
-    home = f"EVERTRAIN_HOME={story.home}"
-    console.print(f"  [cyan]{story.report}[/]  the same with a plot, in a browser")
-    console.print(f"  [cyan]{home} evertrain audit show flights[/]")
-    console.print(f"  [cyan]{home} evertrain serve flights[/]")
-    console.print(f"  [cyan]{home} evertrain rollback flights[/]")
+    console.print(
+        Text.assemble("  ", (spell_path(story.report), "cyan"), "  the same with a plot, in a browser")
+    )
+    command = f"EVERTRAIN_HOME={spell_path(story.home)} {program()}"
+    for words in ("audit show flights", "serve flights", "rollback flights"):
+        console.print(Text(f"  {command} {words}", "cyan"))
 
 
 def months_table(story: Story) -> Table:

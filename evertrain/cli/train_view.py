@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from evertrain.cli.console import program
 from evertrain.records import GateResult, TrainOutcome
 
 DECISION_STYLES = {"promoted": "bold green", "rollout": "bold cyan", "held": "bold yellow"}
@@ -66,6 +67,5 @@ def gates_table(gates: tuple[GateResult, ...]) -> Table:
 
 def next_commands(outcome: TrainOutcome) -> list[str]:
     """Name the commands a user would want next."""
-    if outcome.decision == "held":
-        return [f"evertrain audit show {outcome.pipeline}"]
-    return [f"evertrain serve {outcome.pipeline}", f"evertrain audit show {outcome.pipeline}"]
+    look = f"{program()} audit show {outcome.pipeline}"
+    return [look] if outcome.decision == "held" else [f"{program()} serve {outcome.pipeline}", look]
