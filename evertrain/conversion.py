@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
 from typing import Any, NamedTuple
 
 from evertrain.columns import InputSpec
@@ -133,14 +134,18 @@ def main(arguments: Sequence[str]) -> int:
     """Convert standard input to standard output; exit 3 with the reason there if that can't be done."""
     parent, inputs = int(arguments[0]), [InputSpec(*each) for each in json.loads(arguments[1])]
     end_with_parent(parent)
-    output, sys.stdout = sys.stdout.buffer, sys.stderr
-    pipeline = load_native(sys.stdin.buffer.read())
+    with redirect_stdout(sys.stderr):
+        answer, code = _try_converting(load_native(sys.stdin.buffer.read()), inputs)
+    sys.stdout.buffer.write(answer)
+    sys.stdout.flush()
+    return code
+
+
+def _try_converting(pipeline: Any, inputs: Sequence[InputSpec]) -> tuple[bytes, int]:
     try:
-        output.write(to_onnx(pipeline, inputs))
+        return to_onnx(pipeline, inputs), 0
     except Exception as cause:
-        output.write(_explain(cause).encode())
-        return REFUSED
-    return 0
+        return _explain(cause).encode(), REFUSED
 
 
 def _explain(cause: Exception) -> str:

@@ -22,6 +22,7 @@ from evertrain.golden import make_golden
 from evertrain.native import load_native, native_runner
 from evertrain.parity import add_probes, check_parity, tolerance_for
 from evertrain.predictions import Prediction, Runner
+from evertrain.quiet import quiet
 from evertrain.records import BundleRef, Feature, Parity, Side, Signature, TrainedModel
 from evertrain.sessions import open_onnx
 from evertrain.storage import Store
@@ -129,7 +130,8 @@ def pack_model(
 
 def _answer(run: Runner, rows: Mapping[str, np.ndarray]) -> Prediction:
     try:
-        prediction = run(rows)
+        with quiet():
+            prediction = run(rows)
     except ModelFailed as cause:
         raise TrainingError(f"The fitted model can't answer the held-out rows. {cause}") from cause
     if not prediction.is_finite:

@@ -20,7 +20,7 @@ def build_preprocessor(estimator: Any, inputs: Sequence[InputSpec]) -> Any:
     """Build the column transformer that turns model inputs into the matrix *estimator* learns from.
 
     Trees get categories as numbers and numbers as they are (no arithmetic before a split); all others get
-    scaled numbers and one column a category.
+    scaled numbers (binned ones where the estimator takes categories alone) and one column a category.
 
     Args:
         estimator: Not fitted.
@@ -45,7 +45,7 @@ def is_tree_based(estimator: Any) -> bool:
 def _numbers(estimator: Any) -> Any:
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import MinMaxScaler, StandardScaler
+    from sklearn.preprocessing import KBinsDiscretizer, MinMaxScaler, StandardScaler
     from sklearn.utils import get_tags
 
     tags = get_tags(estimator).input_tags
@@ -53,9 +53,13 @@ def _numbers(estimator: Any) -> Any:
         if tags.allow_nan and _comes_from(estimator, NATIVE_MISSING):
             return "passthrough"
         return SimpleImputer(strategy="median", keep_empty_features=True)
+    filled = SimpleImputer(strategy="mean", keep_empty_features=True)
+    if tags.categorical:
+        # Such an estimator takes each whole number for a category; fractions would all become 0.
+        return make_pipeline(filled, KBinsDiscretizer(encode="ordinal", strategy="quantile", subsample=None))
     # clip: a later row may lie below all training rows, and such an estimator takes no negative number.
     scaler = MinMaxScaler(clip=True) if tags.positive_only else StandardScaler()
-    return make_pipeline(SimpleImputer(strategy="mean", keep_empty_features=True), scaler)
+    return make_pipeline(filled, scaler)
 
 
 def _categories(estimator: Any) -> Any:

@@ -12,7 +12,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
-from evertrain.bundle_files import MODEL_FILES, Golden, Runtime, read_bundle, write_bundle
+from evertrain.bundle_files import MODEL_FILES, Golden, Runtime, copy_bundle, read_bundle, write_bundle
 from evertrain.bundles import Bundle, check_golden, load_bundle
 from evertrain.canonical import canonical_json
 from evertrain.columns import encode_inputs, input_names
@@ -192,6 +192,14 @@ def test_a_bundle_is_never_overwritten(models: dict[Runtime, bytes], store: Stor
     store.put(f"bundles/{digest}/model.skops", b"other")
     with pytest.raises(BundleRefused, match="exists with other bytes"):
         write_bundle(store, "native", files, "0.1.0")
+
+
+def test_a_copied_bundle_is_the_same(models: dict[Runtime, bytes], store: Store, tmp_path: Path) -> None:
+    """A copy in another store bears the same digest and holds the same bytes."""
+    digest = write_bundle(store, "native", pack("native", models), "0.1.0")
+    other = open_store(str(tmp_path / "other"))
+    copy_bundle(store, other, digest)
+    assert read_bundle(other, digest) == read_bundle(store, digest)
 
 
 def test_an_ill_typed_row_is_the_callers_fault(models: dict[Runtime, bytes], store: Store) -> None:

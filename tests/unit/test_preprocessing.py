@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.naive_bayes import GaussianNB, MultinomialNB
+from sklearn.naive_bayes import CategoricalNB, GaussianNB, MultinomialNB
 from sklearn.tree import DecisionTreeRegressor
 
 from evertrain.columns import InputSpec
@@ -54,6 +54,15 @@ def test_others_get_scaled_numbers_and_a_column_a_category() -> None:
 def test_an_estimator_of_positive_numbers_never_gets_a_negative_one() -> None:
     """What lies below all training rows is clipped to 0 for an estimator that takes no negative number."""
     assert transform(MultinomialNB(), frame([-50.0], ["a"])).min() == 0.0
+
+
+@pytest.mark.filterwarnings("ignore:Bins whose width are too small")
+def test_an_estimator_of_categories_gets_binned_numbers() -> None:
+    """Numbers reach an estimator that takes categories alone as whole numbers of bins it has seen."""
+    matrix = transform(CategoricalNB(), frame([-50.0, 2.0, 50.0], ["a", "b", "new"]))
+    assert matrix[:, 0].tolist() == sorted(matrix[:, 0].astype(int).tolist())
+    assert matrix[:, 0].min() == 0
+    assert matrix[-1, 1:].tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize(("estimator", "sparse"), [(LogisticRegression(), True), (GaussianNB(), False)])
