@@ -152,6 +152,7 @@ def _log_model(client: MlflowClient, facts: RunFacts, run_id: str) -> LoggedMode
 
     experiment = client.get_run(run_id).info.experiment_id
     condition = f"tags.`{RUN_KEY}` = '{facts.run_key}' AND source_run_id = '{run_id}'"
+    condition += f" AND tags.`evertrain.bundle` = '{facts.bundle.digest}'"
     found = client.search_logged_models([experiment], condition)
     # One that isn't finished is completed, not deleted: on a server it may be another process's.
     model = min(

@@ -69,4 +69,5 @@ class RunFacts:
             "evertrain.bundle": self.bundle.digest,
             "evertrain.runtime": self.bundle.runtime,
             "evertrain.trigger": self.trigger,
+            "evertrain.as_of": self.as_of.isoformat() if self.as_of else "",
         }

@@ -118,12 +118,14 @@ def _create_run(client: MlflowClient, experiment: str, facts: RunFacts) -> Run:
 
 
 def _log_values(client: MlflowClient, run_id: str, facts: RunFacts) -> None:
-    from mlflow.entities import Param
+    from mlflow.entities import Param, RunTag
 
     params = [Param(name, value[:_PARAM_LIMIT]) for name, value in _parameters(facts).items()]
     for start in range(0, len(params), _PARAMS_PER_CALL):
         client.log_batch(run_id, params=params[start : start + _PARAMS_PER_CALL])
-    client.log_batch(run_id, metrics=_metrics(facts))
+    # MLflow never changes a parameter: what two attempts at one run key may differ in is a tag.
+    tags = [RunTag(name, value) for name, value in facts.tags.items()]
+    client.log_batch(run_id, metrics=_metrics(facts), tags=tags)
     client.log_inputs(run_id, datasets=[_dataset(facts)])
 
 
@@ -138,8 +140,6 @@ def _parameters(facts: RunFacts) -> dict[str, str]:
         "calibration": config.training.calibration,
         "seed": str(config.training.seed),
         "strategy": config.promotion.strategy.type,
-        "runtime": facts.bundle.runtime,
-        "as_of": facts.as_of.isoformat() if facts.as_of else "",
     }
     given = {f"params.{name}": _spelled(value) for name, value in facts.trained.parameters.items()}
     return {**chosen, **given}

@@ -71,6 +71,18 @@ def test_the_run_shows_its_model(settings, facts):
     assert (str(model.status), model.source_run_id) == ("READY", run_id)
 
 
+def test_an_upload_of_another_bundle_is_not_reused(settings, facts):
+    """A model that an earlier attempt uploaded is taken only if it is the very bundle."""
+    run_id = log_run(settings, facts)
+    repacked = facts.bundle.model_copy(update={"digest": "9" * 64})
+    with mlflow_client(settings, "upload twice") as client:
+        first = _log_model(client, facts, run_id)
+        again = _log_model(client, facts, run_id)
+        other = _log_model(client, dataclasses.replace(facts, bundle=repacked), run_id)
+
+    assert first.model_id == again.model_id != other.model_id
+
+
 def test_of_two_versions_that_raced_the_lower_stays(settings, facts):
     """Who created the higher number takes it back and answers with the lower."""
     run_id = log_run(settings, facts)

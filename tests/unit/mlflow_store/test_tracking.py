@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,21 @@ def test_a_run_left_by_a_killed_process_is_completed(settings, facts):
     assert log_run(settings, facts) == left
     assert read_run(settings, left).info.status == "FINISHED"
     assert count_runs(settings, facts) == 1
+
+
+def test_a_run_left_unfinished_takes_what_a_second_attempt_came_to(settings, facts):
+    """As-of and bundle may differ between two attempts at one run key; the last one stands."""
+    run_id = log_run(settings, facts)
+    with mlflow_client(settings, "leave unfinished") as client:
+        client.update_run(run_id, status="RUNNING")
+    bundle = facts.bundle.model_copy(update={"digest": "9" * 64, "runtime": "onnx"})
+    second = dataclasses.replace(facts, as_of=datetime(2014, 1, 1, tzinfo=UTC), bundle=bundle)
+
+    assert log_run(settings, second) == run_id
+    run = read_run(settings, run_id)
+    assert run.info.status == "FINISHED"
+    assert second.tags.items() <= run.data.tags.items()
+    assert run.data.tags["evertrain.as_of"] == "2014-01-01T00:00:00+00:00"
 
 
 def test_of_two_runs_that_raced_the_older_stays(settings, facts):
