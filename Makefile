@@ -64,13 +64,14 @@ docs:
 	@echo "configs/schema.json    every key of a pipeline's YAML, for editors"
 
 # ── what a developer runs ────────────────────────────────────────────────────────────────────────────────
+# loadgroup: tests that share one Prefect server, or one killed run, stay on one worker.
 test: .venv data
-	@$(RUN) pytest -n 2 --cov --cov-report= -m "not slow and not full"
+	@$(RUN) pytest -n 2 --dist loadgroup --cov --cov-report= -m "not slow and not full"
 	@$(RUN) coverage report --include="tasks/*,flows/*,serving/*" --skip-covered
 	@$(RUN) coverage report --include="evertrain/*" --skip-covered --fail-under=90
 
 test-all: .venv data
-	@$(RUN) pytest -n 2 --cov --cov-report=
+	@$(RUN) pytest -n 2 --dist loadgroup --cov --cov-report=
 	@$(RUN) coverage report --include="tasks/*,flows/*,serving/*" --skip-covered
 	@$(RUN) coverage report --include="evertrain/*" --skip-covered --fail-under=90
 
