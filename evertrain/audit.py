@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from evertrain.chain import Entry, Illegal
-from evertrain.lifecycle import PipelineState
+from evertrain.journal.chain import Entry, Illegal
+from evertrain.journal.verification import Verification
 from evertrain.release import ReleaseJournal
-from evertrain.verification import Verification
+from evertrain.release.lifecycle import PipelineState
 
 _CLAIM = "process {owner[pid]} on {owner[host]}, attempt {attempt}"
 _WHAT = {

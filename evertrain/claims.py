@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from evertrain.errors import Conflict, EvertrainError
 from evertrain.failpoints import failpoint
 from evertrain.heartbeat import keep_beating
-from evertrain.lifecycle import Claim
 from evertrain.liveness import ProcessIdentity, identify_process, is_running
 from evertrain.release import ReleaseJournal, decide_claimed, decide_released, decide_taken_over
+from evertrain.release.lifecycle import Claim
 from evertrain.storage import GONE, Store
 
 _log = logging.getLogger(__name__)

@@ -6,9 +6,9 @@ from datetime import datetime
 
 from evertrain.canonical import digest_of
 from evertrain.datasets import Ingested, source_digest
-from evertrain.lifecycle import PipelineState
 from evertrain.pipelines import Pipeline
 from evertrain.records import TrainOutcome
+from evertrain.release.lifecycle import PipelineState
 from evertrain.runs import StepRecords, code_digest, run_key
 
 INGEST = "ingest"

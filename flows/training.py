@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect import flow
 
 from evertrain.claims import claim
-from evertrain.config_files import check_trainable, load_config
+from evertrain.config.files import check_trainable, load_config
 from evertrain.outcomes import recall_outcome, remember_outcome
 from evertrain.pipelines import Pipeline, config_path, open_pipeline, parse_as_of
 from evertrain.records import TrainOutcome, Trigger

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from evertrain.datasets import read_side, to_columns
-
 from evertrain.bundles import Bundle, load_bundle
+from evertrain.datasets import read_side, to_columns
 from evertrain.evaluation import evaluate, judge
-from evertrain.lifecycle import PipelineState
 from evertrain.progress import step
 from evertrain.records import BundleRef, Evaluation, GateEvidence, Judgement
+from evertrain.release.lifecycle import PipelineState
 from tasks.artifacts import show_judgement
 from tasks.run import Run
 from tasks.steps import step_task

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from evertrain.datasets import Ingested, ingest
-
 from evertrain.outcomes import INGEST, ingest_records, remember_ingested
 from evertrain.pipelines import Pipeline
 from evertrain.progress import step

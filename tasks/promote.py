@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from evertrain.lifecycle import PipelineState
 from evertrain.progress import step
 from evertrain.records import (
     BundleRef,
@@ -15,6 +14,7 @@ from evertrain.records import (
     TrainOutcome,
 )
 from evertrain.release import decide_held, decide_promoted, decide_registered
+from evertrain.release.lifecycle import PipelineState
 from evertrain.runs import code_digest
 from tasks.run import Run
 from tasks.steps import step_task

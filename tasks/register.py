@@ -10,11 +10,11 @@ from tempfile import TemporaryDirectory
 
 from evertrain.bundle_files import copy_bundle
 from evertrain.pipelines import Pipeline
-from evertrain.plots import curve_png
 from evertrain.progress import step
 from evertrain.records import BundleRef, Judgement, ModelVersion, TrainedModel, ValidationReport
 from evertrain.registry import mirror_aliases, register
 from evertrain.release import decide_alias_repaired
+from evertrain.reports.plots import curve_png
 from evertrain.run_facts import RunFacts
 from evertrain.runs import code_digest
 from evertrain.storage import open_store

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import TypeVar
 
 from evertrain.datasets import Ingested
-
 from evertrain.outcomes import run_records
 from evertrain.pipelines import Pipeline
 from evertrain.records import Record, Trigger

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from evertrain.datasets import read_snapshot
-
 from evertrain.progress import step
 from evertrain.records import ValidationReport
 from evertrain.validation import refusal, validate

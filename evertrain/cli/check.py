@@ -52,9 +52,9 @@ def check(
     Exit codes: 0 sound, 2 config, with --data 3 data refused.
     """
     with command(wants_json=json) as output:
-        from evertrain.config_files import load_config
+        from evertrain.config.files import load_config
+        from evertrain.config.plans import build_plan
         from evertrain.pipelines import config_path
-        from evertrain.plans import build_plan
         from evertrain.settings import read_settings
 
         settings = read_settings()

@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from evertrain.config.plans import Plan
     from evertrain.datasets import Ingested
-    from evertrain.plans import Plan
 
 
 def show_plan(plan: Plan, console: Console) -> None:

@@ -80,7 +80,7 @@ def run_demo(console: Console) -> Story:
 def live_through(settings: Settings, train: TrainingFlow, console: Console) -> Story:
     """Train, serve, score two months, train again, score two more."""
     from evertrain.cli.demo_service import serving
-    from evertrain.config_files import load_config
+    from evertrain.config.files import load_config
 
     config = load_config(CONFIG, settings)
     first = train(str(CONFIG), as_of=FIRST_AS_OF)

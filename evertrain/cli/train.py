@@ -45,7 +45,7 @@ def train(
 
 def run(config: str, as_of: str | None, overrides: tuple[str, ...], trigger: Trigger) -> TrainOutcome:
     """Answer from the records of an earlier run where nothing changed, else run the flow."""
-    from evertrain.config_files import check_trainable, load_config
+    from evertrain.config.files import check_trainable, load_config
     from evertrain.outcomes import find_outcome
     from evertrain.pipelines import config_path, open_pipeline, parse_as_of
     from evertrain.settings import read_settings

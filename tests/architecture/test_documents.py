@@ -14,7 +14,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from evertrain import errors
 from evertrain.config import PipelineConfig
-from evertrain.config_files import load_config
+from evertrain.config.files import load_config
 from evertrain.gates import Gate
 from evertrain.notifiers import Notifier
 from evertrain.records import Evaluation, GateEvidence, Signature

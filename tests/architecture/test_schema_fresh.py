@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from evertrain.schema import spell_schema
+from evertrain.config.schema import spell_schema
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_the_schema_is_fresh():
-    """`python -m evertrain.schema` was run after the last change of a type."""
+    """`python -m evertrain.config.schema` was run after the last change of a type."""
     assert (ROOT / "configs" / "schema.json").read_text(encoding="utf-8") == spell_schema()

@@ -295,7 +295,7 @@ def test_a_fault_of_our_own_leaves_a_log_and_no_traceback(
     def explode(*_: object, **__: object) -> None:
         raise ZeroDivisionError("planted")
 
-    monkeypatch.setattr("evertrain.config_files.load_config", explode)
+    monkeypatch.setattr("evertrain.config.files.load_config", explode)
 
     code = evertrain("check", str(write_pipeline()))
 
@@ -319,7 +319,7 @@ def test_a_full_disk_is_exit_5(
     def explode(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device", "somewhere")
 
-    monkeypatch.setattr("evertrain.config_files.load_config", explode)
+    monkeypatch.setattr("evertrain.config.files.load_config", explode)
 
     assert evertrain("check", str(write_pipeline())) == 5
     assert "No space left on device" in capfd.readouterr().err

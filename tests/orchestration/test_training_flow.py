@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from evertrain.config_files import load_config
+from evertrain.config.files import load_config
 from evertrain.errors import Conflict, DataRefused
 from evertrain.liveness import identify_process
 from evertrain.pipelines import Pipeline, open_pipeline

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from evertrain.audit import _WHAT, show, verify
-from evertrain.chain import Entry, encode_entry, entry_key
 from evertrain.errors import JournalTampered
-from evertrain.lifecycle import _STEPS
+from evertrain.journal.chain import Entry, encode_entry, entry_key
 from evertrain.liveness import ProcessIdentity
 from evertrain.release import (
     ReleaseJournal,
@@ -23,6 +22,7 @@ from evertrain.release import (
     decide_taken_over,
     open_journal,
 )
+from evertrain.release.lifecycle import _STEPS
 from evertrain.storage import LocalStore
 
 OWNER = ProcessIdentity("box", "box/boot/ns", 7, 1.0)

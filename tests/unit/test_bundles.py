@@ -16,13 +16,13 @@ from evertrain.bundle_files import MODEL_FILES, Golden, Runtime, copy_bundle, re
 from evertrain.bundles import Bundle, check_golden, load_bundle
 from evertrain.canonical import canonical_json
 from evertrain.columns import encode_inputs, input_names
-from evertrain.conversion import to_onnx
 from evertrain.errors import BundleRefused, InvalidInput, ModelFailed
 from evertrain.native import as_frame, dump_native
+from evertrain.packaging.conversion import to_onnx
 from evertrain.predictions import Prediction
-from evertrain.preprocessing import build_preprocessor
 from evertrain.records import Feature, Signature
 from evertrain.storage import Store, open_store
+from evertrain.training.preprocessing import build_preprocessor
 
 SIGNATURE = Signature(
     task="binary_classification",

@@ -6,12 +6,12 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import Pipeline
 
 from evertrain.columns import InputSpec
-from evertrain.conversion import to_onnx
 from evertrain.errors import BundleRefused, ModelFailed
 from evertrain.native import as_frame
-from evertrain.preprocessing import build_preprocessor
+from evertrain.packaging.conversion import to_onnx
 from evertrain.records import Feature, Signature
 from evertrain.sessions import open_onnx
+from evertrain.training.preprocessing import build_preprocessor
 
 SPECS = [InputSpec("in_000", "float"), InputSpec("in_001", "string")]
 FEATURES = (

@@ -1,0 +1,42 @@
+"""Owns what a YAML may say and this version can't do: parsed, shown by ``check``, refused by ``train``."""
+
+from __future__ import annotations
+
+from evertrain.config import PipelineConfig
+from evertrain.config.faults import Fault, fault_at
+
+WORDS = "is not yet supported by this version"
+
+
+def find_not_yet(config: PipelineConfig, *, has_champion: bool = False) -> list[Fault]:
+    """Find each part of *config* that a training run couldn't honour.
+
+    Args:
+        config: The pipeline.
+        has_champion: Whether a version serves already; the first is promoted at once by any strategy.
+    """
+    source = config.data.source
+    faults = []
+    if source.type != "files":
+        faults.append(fault_at(("data", "source", "type"), f"{source.type} {WORDS}", "files"))
+    elif source.uri.startswith("s3://"):
+        faults.append(fault_at(("data", "source", "uri"), f"s3:// {WORDS}", "a local path or glob"))
+    if config.validation.on_failure == "quarantine":
+        faults.append(fault_at(("validation", "on_failure"), f"quarantine {WORDS}", "stop"))
+    if config.training.search is not None:
+        faults.append(
+            fault_at(
+                ("training", "search"), f"a search {WORDS}", "null: name the values under training.params"
+            )
+        )
+    for place, gate in enumerate(config.evaluation.gates):
+        if gate.type in ("slices", "latency"):
+            path = ("evaluation", "gates", place)
+            faults.append(fault_at(path, f"the gate {gate.type} {WORDS}", "other gates"))
+    if config.promotion.approval == "required":
+        faults.append(fault_at(("promotion", "approval"), f"an approval {WORDS}", "none"))
+    strategy = config.promotion.strategy.type
+    if has_champion and strategy != "direct":
+        found = f"{strategy} {WORDS} where there is a champion"
+        faults.append(fault_at(("promotion", "strategy", "type"), found, "direct"))
+    return faults

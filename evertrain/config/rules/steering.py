@@ -1,0 +1,60 @@
+"""Owns the rules on promotion, drift and schedules."""
+
+from __future__ import annotations
+
+import zoneinfo
+from collections.abc import Iterator
+from itertools import pairwise
+
+from evertrain.config.cron import explain_cron
+from evertrain.config.faults import Fault, fault_at, spell_value
+from evertrain.config.rules.raw import Raw, is_number, pick, pick_numbers, pick_text
+from evertrain.settings import Settings
+
+SCHEDULES = (("schedule", "train"), ("drift", "schedule"), ("batch", "schedule"))
+
+
+def canary_faults(raw: Raw, _settings: Settings) -> Iterator[Fault]:
+    """Find canary steps that don't rise to all requests."""
+    path = ("promotion", "strategy", "steps")
+    steps = pick_numbers(raw, *path)
+    if pick(raw, "promotion", "strategy", "type") != "canary" or not steps or max(steps) > 100:
+        return
+    if any(later <= earlier for earlier, later in pairwise(steps)):
+        yield fault_at(path, spell_value(pick(raw, *path)), "steps that rise")
+    elif steps[-1] != 100:
+        yield fault_at(path, spell_value(pick(raw, *path)), "100 as the last step")
+
+
+def confirm_faults(raw: Raw, _settings: Settings) -> Iterator[Fault]:
+    """Find a confirmation that no number of checks could give."""
+    checks, of = pick(raw, "drift", "confirm", "checks"), pick(raw, "drift", "confirm", "of")
+    of = 1 if of is None else of
+    if is_number(checks) and is_number(of) and checks > of:
+        yield fault_at(("drift", "confirm", "checks"), spell_value(checks), f"at most of ({spell_value(of)})")
+
+
+def timezone_faults(raw: Raw, _settings: Settings) -> Iterator[Fault]:
+    """Find a time zone that the time zone database doesn't know."""
+    name = pick_text(raw, "schedule", "timezone")
+    if name is not None and name != "UTC" and not _is_timezone(name):
+        yield fault_at(
+            ("schedule", "timezone"), spell_value(name), "an IANA time zone, such as Europe/Berlin or UTC"
+        )
+
+
+def _is_timezone(name: str) -> bool:
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
+def schedule_faults(raw: Raw, _settings: Settings) -> Iterator[Fault]:
+    """Find schedules that are not cron's five fields."""
+    for path in SCHEDULES:
+        text = pick_text(raw, *path)
+        problem = explain_cron(text) if text is not None else None
+        if problem:
+            yield fault_at(path, spell_value(text), problem)

@@ -1,0 +1,190 @@
+"""Owns the step "ingest": a source's rows become a snapshot, its classes and its feature plan."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evertrain.config import PipelineConfig
+from evertrain.datasets.snapshots import (
+    HASH,
+    SIDES,
+    Slice,
+    read_side,
+    read_snapshot,
+    to_columns,
+    write_manifest,
+    write_parts,
+)
+from evertrain.datasets.source_files import digest_files, match_files
+from evertrain.datasets.times import show_time, to_aware
+from evertrain.errors import ConfigError, DataRefused
+from evertrain.records import FeaturePlan, Label, Record, Snapshot
+from evertrain.sources import FilesSource
+from evertrain.storage import Store
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from evertrain.datasets.splits import Split
+    from evertrain.datasets.tables import Table
+
+__all__ = ["Ingested", "ingest", "read_side", "read_snapshot", "source_digest", "to_columns"]
+
+# A part is a day, over longer spans a month, so that a window that moves on writes only what is new.
+DAYS_AS_PARTS = 100
+PART_ROWS = 500_000
+
+
+class Ingested(Record):
+    """What a run learns from and is judged on. Of two ``classes`` the last is the positive one."""
+
+    snapshot: Snapshot
+    plan: FeaturePlan
+    classes: tuple[Label, ...] | None
+    notes: tuple[str, ...] = ()
+
+
+def source_digest(config: PipelineConfig) -> str:
+    """SHA-256 over the names and contents of the source's files; imports nothing heavy.
+
+    Raises:
+        ConfigError: The source isn't local files.
+        SourceError: There is no such file, or one can't be read.
+    """
+    return digest_files(_match(config))
+
+
+def ingest(config: PipelineConfig, store: Store, *, as_of: datetime | None, now: datetime) -> Ingested:
+    """Read the source, run the query, split the rows and keep them as a snapshot.
+
+    Args:
+        config: The pipeline.
+        store: Receives the snapshot.
+        as_of: Rows with a later timestamp don't exist; None: now, or the newest row where that is earlier.
+        now: This moment; a time without a zone is UTC.
+
+    Raises:
+        ConfigError: The source isn't local files, or the query isn't one SELECT.
+        SourceError: The data can't be had: no file, unreadable, empty, a column missing, a failing query.
+        DataRefused: The data can't be learnt from, or not be judged on.
+        StorageError: The snapshot can't be written.
+    """
+    from evertrain.datasets.features import plan_features
+    from evertrain.datasets.queries import open_table
+    from evertrain.datasets.roles import check_weights, require_columns, settle_roles
+    from evertrain.datasets.splits import split_rows
+    from evertrain.datasets.targets import check_target
+
+    with open_table(_match(config), config.data.query) as found:
+        require_columns(found, config)
+        table = settle_roles(found, config)
+        _require_labels(table, config)
+        split = split_rows(table, config.data, as_of=as_of, now=now)
+        kept = _keep(table, config, split)
+        train_rows, holdout_rows = _count_labelled(kept, config, split)
+        classes, notes = check_target(kept, config)
+        check_weights(kept, config.data)
+        plan = plan_features(kept, config.data)
+        cut = _cut(kept)
+        written = write_parts(store, kept.columns, _ordered(kept, config), cut)
+    rows = sum(part.rows for part in written.parts)
+    snapshot = Snapshot(
+        digest=written.digest,
+        rows=rows,
+        unlabelled=rows - train_rows - holdout_rows,
+        train_rows=train_rows,
+        holdout_rows=holdout_rows,
+        without_timestamp=split.without_timestamp,
+        as_of=to_aware(split.as_of) if split.as_of else None,
+        newest=to_aware(split.newest) if split.newest else None,
+        columns=kept.columns,
+        parts=written.parts,
+    )
+    write_manifest(store, snapshot)
+    return Ingested(
+        snapshot=snapshot, plan=plan, classes=classes, notes=(*_note_set_aside(config, split), *notes)
+    )
+
+
+def _match(config: PipelineConfig) -> tuple[Path, ...]:
+    source = config.data.source
+    if not isinstance(source, FilesSource):
+        raise ConfigError(
+            f"data.source.type: {source.type!r} is not supported yet; use files.", path="data.source.type"
+        )
+    return match_files(source.uri)
+
+
+def _require_labels(table: Table, config: PipelineConfig) -> None:
+    (labelled,) = table.fetch_one(f"count({table.cell(config.data.target).sql})")
+    if not labelled:
+        raise DataRefused(
+            f"data.target: no row has a value in column {config.data.target!r}; expected labels. "
+            "Check data.source and data.query."
+        )
+
+
+def _keep(table: Table, config: PipelineConfig, split: Split) -> Table:
+    values = ", ".join(cell.sql for cell in sorted(table.cells))
+    return table.keep(
+        "kept",
+        split.kept,
+        moment=split.moment,
+        holdout=split.holdout,
+        labelled=f"{table.cell(config.data.target).sql} IS NOT NULL",
+        hash=f"sha256(CAST(json_array({values}) AS VARCHAR))",
+    )
+
+
+def _count_labelled(kept: Table, config: PipelineConfig, split: Split) -> tuple[int, int]:
+    train, train_labelled, holdout, holdout_labelled = kept.fetch_one(
+        "count(*) FILTER (WHERE NOT holdout)",
+        "count(*) FILTER (WHERE NOT holdout AND labelled)",
+        "count(*) FILTER (WHERE holdout)",
+        "count(*) FILTER (WHERE holdout AND labelled)",
+    )
+    for name, rows, labelled in (("train", train, train_labelled), ("holdout", holdout, holdout_labelled)):
+        if not labelled:
+            raise DataRefused(_empty_side(name, rows, config, split))
+    return train_labelled, holdout_labelled
+
+
+def _empty_side(side: str, rows: int, config: PipelineConfig, split: Split) -> str:
+    what = f"{rows:,} rows but no labels" if rows else "no rows"
+    where = {"train": "to learn from", "holdout": "to hold out"}[side]
+    window = config.data.window
+    # Without a window the newest fifth of the labelled rows is held out: no side is then without labels.
+    if window is None or split.as_of is None:
+        return f"The split leaves {what} {where}; add rows (about a fifth is held out, by entity or by row)."
+    end = split.as_of - window.holdout if side == "train" else split.as_of
+    start = end - (window.train if side == "train" else window.holdout)
+    return (
+        f"There are {what} {where} in the window from {show_time(start)} to {show_time(end)}; the data runs "
+        f"{split.extent}. Widen data.window.{side} or choose another --as-of."
+    )
+
+
+def _note_set_aside(config: PipelineConfig, split: Split) -> tuple[str, ...]:
+    if not split.without_timestamp:
+        return ()
+    return (f"{split.without_timestamp:,} rows without {config.data.timestamp!r} were set aside",)
+
+
+def _ordered(kept: Table, config: PipelineConfig) -> pa.RecordBatchReader:
+    keys = ", ".join(["holdout", "moment", *(kept.cell(name).sql for name in config.data.entity), HASH])
+    return kept.stream(*(cell.sql for cell in kept.cells), HASH, rest=f"ORDER BY {keys}")
+
+
+def _cut(kept: Table) -> list[Slice]:
+    (days,) = kept.fetch_one("date_diff('day', min(moment), max(moment))")
+    unit = "day" if days is None or days <= DAYS_AS_PARTS else "month"
+    # A window ends with its last moment: midnight belongs to the day that it ends.
+    period = f"date_trunc('{unit}', moment - INTERVAL 1 MICROSECOND)"
+    counts = kept.fetch("holdout", "count(*)", rest=f"GROUP BY holdout, {period} ORDER BY holdout, {period}")
+    return [
+        Slice(SIDES[holdout], min(PART_ROWS, rows - start))
+        for holdout, rows in counts
+        for start in range(0, rows, PART_ROWS)
+    ]

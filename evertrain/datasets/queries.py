@@ -1,0 +1,134 @@
+"""Owns DuckDB: files as the table ``source``, and one query over it that can reach nothing else."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from evertrain.datasets import read_faults
+from evertrain.datasets.source_sql import source_sql
+from evertrain.datasets.sql import allowed_paths, quote_name
+from evertrain.datasets.tables import Table, normal_cell
+from evertrain.errors import ConfigError, SourceError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+@contextmanager
+def open_table(paths: Sequence[Path], query: str | None) -> Iterator[Table]:
+    """Read *paths* as the table ``source`` and run *query* over it.
+
+    One thread, so that sums of floats don't depend on the machine; what doesn't fit into memory is spilled
+    to a temporary folder, which is removed at the end.
+
+    Args:
+        paths: Files of one format.
+        query: One SELECT over ``source``; None takes its rows as they are.
+
+    Yields:
+        The query's rows, each column in its normal form: times in UTC, decimals as floats, NaN as NULL.
+
+    Raises:
+        ConfigError: *query* isn't one SELECT.
+        SourceError: A file can't be read or holds no rows; or the query fails on them or gives none.
+    """
+    import duckdb
+
+    with (
+        TemporaryDirectory(prefix="evertrain-") as spill,
+        closing(duckdb.connect(config=_settings(spill))) as connection,
+    ):
+        connection.execute("SET TimeZone = 'UTC'")
+        statement = "FROM source" if query is None else _parse(connection, query)
+        try:
+            names = _open_source(connection, paths)
+            table = _run(connection, statement, names)
+        except duckdb.Error as cause:
+            raise read_faults.explain(str(cause), query, names_of(connection)) from cause
+        yield table
+
+
+def check_query(query: str) -> None:
+    """Check that *query* is one SELECT, without any data.
+
+    Raises:
+        ConfigError: It is something else, or can't be parsed.
+    """
+    import duckdb
+
+    with closing(duckdb.connect()) as connection:
+        _parse(connection, query)
+
+
+def names_of(connection: DuckDBPyConnection) -> tuple[str, ...]:
+    """The columns of ``source``; none if it couldn't be opened."""
+    found = connection.execute(
+        "SELECT column_name FROM duckdb_columns() WHERE table_name = 'source' ORDER BY column_index"
+    ).fetchall()
+    return tuple(name for (name,) in found)
+
+
+def _settings(spill: str) -> dict[str, str | bool | int | float | list[str]]:
+    return {
+        "threads": 1,
+        "temp_directory": spill,
+        "python_enable_replacements": False,
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+
+
+def _parse(connection: DuckDBPyConnection, query: str) -> str:
+    import duckdb
+
+    try:
+        statements = connection.extract_statements(query)
+    except duckdb.Error as cause:
+        raise ConfigError(
+            f"data.query can't be parsed: {read_faults.first_lines(str(cause))}", path="data.query"
+        ) from cause
+    kinds = [statement.type.name for statement in statements]
+    if kinds != ["SELECT"]:
+        found = ", ".join(kinds) or "nothing"
+        raise ConfigError(f"data.query: expected one SELECT over `source`, found {found}.", path="data.query")
+    return statements[0].query.rstrip().rstrip(";")
+
+
+def _open_source(connection: DuckDBPyConnection, paths: Sequence[Path]) -> tuple[str, ...]:
+    connection.execute(f"CREATE VIEW source AS {source_sql(connection, paths)}")
+    connection.execute(f"SET allowed_paths = {allowed_paths(paths)}")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+    if connection.execute("FROM source LIMIT 1").fetchone() is None:
+        raise SourceError(f"{_name_files(paths)} no rows; expected some below the header.")
+    return names_of(connection)
+
+
+def _run(connection: DuckDBPyConnection, statement: str, source_names: tuple[str, ...]) -> Table:
+    relation = connection.sql(statement)
+    names, kinds = relation.columns, [str(kind) for kind in relation.types]
+    twice = [name for name, count in Counter(name.casefold() for name in names).items() if count > 1]
+    if twice:
+        raise SourceError(
+            f"data.query gives several columns called {twice[0]!r}; take the old one away with "
+            f"`* EXCLUDE ({quote_name(twice[0])})` or give the new one another name.",
+        )
+    aliases = ", ".join(f"c{place}" for place in range(len(names)))
+    connection.execute(f"CREATE TABLE queried AS SELECT * FROM ({statement}\n) AS q({aliases})")  # noqa: S608
+    table = Table(connection, "queried", (), source_names)
+    if table.fetch_one("count(*)") == (0,):
+        raise SourceError("data.query gives no rows; widen what it selects.")
+    cells = [
+        normal_cell(table, f"c{place}", *each) for place, each in enumerate(zip(names, kinds, strict=True))
+    ]
+    return replace(table, cells=tuple(cells))
+
+
+def _name_files(paths: Sequence[Path]) -> str:
+    return f"{str(paths[0])!r} holds" if len(paths) == 1 else f"The {len(paths)} files of the source hold"

@@ -1,0 +1,191 @@
+"""Owns the judgement of a candidate: both models on the same held-out rows, and the gates' verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evertrain.errors import ConfigError, DataRefused, InvalidInput, ModelFailed, TrainingError
+from evertrain.evaluation.answers import Truth, ask, why_incomparable
+from evertrain.evaluation.bootstrap import bootstrap, count_resamples, evaluate_once, find_interval
+from evertrain.evaluation.curves import draw_curves
+from evertrain.evaluation.scores import Answers, ClassAnswers, FloatArray, Formula, metric_formula
+from evertrain.gates import BeatsChampion, LatencyGate, NotWorse, SlicesGate, Threshold
+from evertrain.metrics import METRICS
+from evertrain.records import (
+    ChampionScore,
+    Evaluation,
+    Gain,
+    GateEvidence,
+    GateResult,
+    MetricEstimate,
+)
+
+if TYPE_CHECKING:
+    from evertrain.bundles import Bundle
+    from evertrain.config import PipelineConfig
+    from evertrain.records import Label
+
+INTERVAL_CONFIDENCE = 0.95
+RANKINGS = ("roc_auc", "average_precision")
+CHALLENGER, CHAMPION = "challenger", "champion"
+
+
+def evaluate(
+    config: PipelineConfig,
+    candidate: Bundle,
+    champion: tuple[int, Bundle] | None,
+    columns: Mapping[str, np.ndarray],
+    target: np.ndarray,
+    classes: tuple[Label, ...] | None,
+    *,
+    seed: int,
+) -> Evaluation:
+    """Measure the candidate and, where it can be asked these rows, the champion.
+
+    Args:
+        config: Says which metrics and gates there are.
+        candidate: The bundle that would be served.
+        champion: The version that is served, and its bundle; None before the first promotion.
+        columns: Raw held-out columns by name, each of shape [n]; holds both models' features where it can.
+        target: What really happened on those rows, shape [n]; none missing.
+        classes: The data's classes in the candidate's order; None for regression.
+        seed: Seeds the bootstrap: the same inputs give the same evaluation.
+
+    Returns:
+        Every metric that the configuration or a gate names, with its interval, for both models; the gain for
+        each comparison that a gate makes.
+
+    Raises:
+        DataRefused: The held-out rows hold one class, and a metric needs two.
+        TrainingError: The candidate gives no probabilities, and a metric needs them.
+        InvalidInput: The held-out rows don't fit the candidate's own signature.
+        ModelFailed: The candidate raised, or answered with a number that isn't finite.
+    """
+    metrics = wanted_metrics(config)
+    why_not = _why_not(config, champion, columns, classes)
+    rival = champion if champion and not why_not else None
+    truth = Truth(target, classes, (rival[1].signature.classes or ()) if rival else ())
+    _check_classes(metrics, truth)
+    models = {CHALLENGER: ask(candidate, columns, truth)}
+    _check_probabilities(metrics, models[CHALLENGER], config.training.estimator)
+    if rival:
+        try:
+            models[CHAMPION] = ask(rival[1], columns, truth)
+        except (InvalidInput, ModelFailed) as fault:
+            rival, why_not = None, fault.message
+    scores = _Scores(metrics, models, truth, seed)
+    return Evaluation(
+        rows=len(target),
+        resamples=scores.resamples,
+        metrics=scores.estimates(CHALLENGER),
+        champion=rival and ChampionScore(version=rival[0], metrics=scores.estimates(CHAMPION)),
+        champion_missing=why_not and f"the champion can't be scored on these rows: {why_not}",
+        gains=tuple(gain for pair in wanted_gains(config) if (gain := scores.gain(*pair))),
+        curves=draw_curves(models, truth.names, seed=seed),
+    )
+
+
+def judge(config: PipelineConfig, evidence: GateEvidence) -> tuple[GateResult, ...]:
+    """Ask every gate of the pipeline, in order.
+
+    Raises:
+        ConfigError: A gate is named that this version has no check for.
+    """
+    results = []
+    for place, gate in enumerate(config.evaluation.gates):
+        if isinstance(gate, SlicesGate | LatencyGate):
+            path = f"evaluation.gates[{place}]"
+            raise ConfigError(
+                f"{path}: the gate {gate.type!r} is not yet supported; leave it out.", path=path
+            )
+        results.append(gate.check(evidence))
+    return tuple(results)
+
+
+def wanted_metrics(config: PipelineConfig) -> tuple[str, ...]:
+    """Name the metrics to compute, the primary one first, then those that only a gate names."""
+    gates = config.evaluation.gates
+    judged = [gate.metric for gate in gates if isinstance(gate, Threshold | BeatsChampion | NotWorse)]
+    return tuple(dict.fromkeys([*config.evaluation.metrics, *judged]))
+
+
+def wanted_gains(config: PipelineConfig) -> tuple[tuple[str, float], ...]:
+    """Name the comparisons that gates make: metric and confidence, each once."""
+    compared = [gate for gate in config.evaluation.gates if isinstance(gate, BeatsChampion | NotWorse)]
+    return tuple(dict.fromkeys((gate.metric, gate.confidence) for gate in compared))
+
+
+class _Scores:
+    """Both models' metrics and their draws over the very same resamples."""
+
+    def __init__(
+        self, metrics: Sequence[str], models: Mapping[str, Answers], truth: Truth, seed: int
+    ) -> None:
+        self._rows = truth.codes.size
+        formulas: dict[tuple[str, str], Formula] = {
+            (who, metric): metric_formula(metric, answers)
+            for who, answers in models.items()
+            for metric in metrics
+            if _can_score(metric, answers)
+        }
+        curves = len(truth.names) if len(truth.names) > 2 and set(metrics) & set(RANKINGS) else 1
+        self.resamples = count_resamples(self._rows, curves)
+        self._values = {name: evaluate_once(formula, self._rows) for name, formula in formulas.items()}
+        self._draws: dict[tuple[str, str], FloatArray] = bootstrap(
+            formulas, truth.codes, resamples=self.resamples, seed=seed
+        )
+
+    def estimates(self, who: str) -> dict[str, MetricEstimate]:
+        found = {}
+        for (model, metric), value in self._values.items():
+            if model == who:
+                low, high = find_interval(self._draws[model, metric], INTERVAL_CONFIDENCE)
+                found[metric] = MetricEstimate(value=value, low=low, high=high)
+        return found
+
+    def gain(self, metric: str, confidence: float) -> Gain | None:
+        ours, theirs = (CHALLENGER, metric), (CHAMPION, metric)
+        if theirs not in self._values:
+            return None
+        sign = METRICS[metric].sign
+        low, high = find_interval(sign * (self._draws[ours] - self._draws[theirs]), confidence)
+        gain = sign * (self._values[ours] - self._values[theirs])
+        # Adding 0.0 turns the -0.0 of equal models into 0.0.
+        return Gain(metric=metric, confidence=confidence, gain=gain + 0.0, low=low + 0.0, high=high + 0.0)
+
+
+def _why_not(
+    config: PipelineConfig,
+    champion: tuple[int, Bundle] | None,
+    columns: Mapping[str, np.ndarray],
+    classes: tuple[Label, ...] | None,
+) -> str | None:
+    if champion is None:
+        return None
+    return why_incomparable(champion[1].signature, columns, config.evaluation.task, classes)
+
+
+def _can_score(metric: str, answers: Answers) -> bool:
+    if not METRICS[metric].needs_probabilities:
+        return True
+    return isinstance(answers, ClassAnswers) and answers.probabilities is not None
+
+
+def _check_classes(metrics: Sequence[str], truth: Truth) -> None:
+    if truth.names and "roc_auc" in metrics and np.unique(truth.codes).size == 1:
+        raise DataRefused(
+            f"All held-out rows are of the class {truth.names[truth.codes[0]]!r}; roc_auc needs rows of two. "
+            "Widen data.window.holdout or name another metric."
+        )
+
+
+def _check_probabilities(metrics: Sequence[str], answers: Answers, estimator: str) -> None:
+    short = [metric for metric in metrics if not _can_score(metric, answers)]
+    if short:
+        raise TrainingError(
+            f"{estimator} gives no probabilities, which {', '.join(short)} needs. "
+            "Name metrics such as accuracy or f1, or set training.calibration."
+        )

@@ -1,0 +1,87 @@
+"""What parses and isn't done yet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from evertrain.config import PipelineConfig
+from evertrain.config.not_yet import find_not_yet
+
+FILES = {"type": "files", "uri": "a.csv"}
+SEARCH = {"trials": 2, "space": {"a": {"type": "int", "low": 1, "high": 2}}}
+
+
+def make_config(source: Any = FILES, **sections: Any) -> PipelineConfig:
+    raw = {"name": "p", "data": {"source": source, "target": "y"}, "training": {"estimator": "a.B"}}
+    return PipelineConfig.model_validate({**raw, "evaluation": {"task": "regression"}, **sections})
+
+
+@pytest.mark.parametrize(
+    ("config", "path", "found"),
+    [
+        (make_config(training={"estimator": "a.B", "search": SEARCH}), "training.search", "a search"),
+        (make_config(validation={"on_failure": "quarantine"}), "validation.on_failure", "quarantine"),
+        (make_config({"type": "sql", "url_env": "X", "query": "SELECT 1"}), "data.source.type", "sql"),
+        (make_config({"type": "python", "entry": "a:b"}), "data.source.type", "python"),
+        (make_config({"type": "files", "uri": "s3://b/x.csv"}), "data.source.uri", "s3://"),
+        (
+            make_config(
+                evaluation={
+                    "task": "regression",
+                    "gates": [{"type": "signature"}, {"type": "latency", "p99_ms": 2}],
+                }
+            ),
+            "evaluation.gates[1]",
+            "the gate latency",
+        ),
+        (
+            make_config(evaluation={"task": "regression", "gates": [{"type": "slices", "metric": "r2"}]}),
+            "evaluation.gates[0]",
+            "the gate slices",
+        ),
+    ],
+)
+def test_what_is_not_yet_done_names_its_path(config, path, found):
+    """And says what would be."""
+    (fault,) = find_not_yet(config)
+
+    assert fault.path == path
+    assert fault.found == f"{found} is not yet supported by this version"
+
+
+def test_approval_is_refused_rather_than_passed_over():
+    """A version that its owner wants to approve is never promoted without."""
+    (fault,) = find_not_yet(make_config(promotion={"approval": "required"}))
+
+    assert fault.path == "promotion.approval"
+
+
+def test_a_rollout_is_refused_once_there_is_a_champion():
+    """Any strategy promotes the first version; the next one would have to be walked."""
+    config = make_config(promotion={"strategy": {"type": "shadow"}})
+
+    (fault,) = find_not_yet(config, has_champion=True)
+
+    assert fault.path == "promotion.strategy.type"
+    assert find_not_yet(config) == []
+
+
+def test_all_else_does_not_hinder():
+    """Slices, drift, labels, batch, schedules, notifiers and any strategy are parsed and carried."""
+    config = make_config(
+        evaluation={"task": "regression", "slices": ["a"]},
+        labels={
+            "source": {"type": "sql", "url_env": "X", "query": "q"},
+            "join": "prediction_id",
+            "column": "y",
+        },
+        drift={"schedule": "0 * * * *", "regret": {"metric": "r2"}},
+        promotion={"strategy": {"type": "ab", "metric": "r2"}},
+        batch={"schedule": "0 * * * *", "input": "a", "output": "b"},
+        schedule={"train": "0 * * * *"},
+        notify=[{"type": "email", "url_env": "X"}],
+    )
+
+    assert find_not_yet(config) == []

@@ -1,0 +1,163 @@
+"""The plan that ``check`` shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from evertrain.config import PipelineConfig
+from evertrain.config.plans import Plan, build_plan
+from evertrain.errors import ConfigError
+from evertrain.settings import read_settings
+
+SETTINGS = read_settings({})
+TREE = "sklearn.tree.DecisionTreeClassifier"
+
+
+def plan_of(**sections: Any) -> Plan:
+    """Plan a small pipeline; a mapping in *sections* is put into that section."""
+    raw: dict[str, Any] = {
+        "name": "p",
+        "data": {"source": {"type": "files", "uri": "a.csv"}, "target": "y"},
+        "training": {"estimator": TREE, "params": {"max_depth": 3}, "seed": 7},
+        "evaluation": {"task": "binary_classification"},
+    }
+    for name, section in sections.items():
+        raw[name] = {**raw.get(name, {}), **section}
+    return build_plan(PipelineConfig.model_validate(raw), SETTINGS)
+
+
+def test_a_plan_is_json():
+    """`check --json` prints it."""
+    plan = plan_of()
+
+    assert Plan.model_validate_json(plan.model_dump_json()) == plan
+    assert plan.pipeline == "p"
+
+
+def test_effective_parameters_hold_the_defaults_and_the_seed():
+    """What the estimator will really be given."""
+    parameters = plan_of().parameters
+
+    assert (parameters["max_depth"], parameters["criterion"], parameters["random_state"]) == (3, "gini", 7)
+    assert plan_of(training={"params": {"random_state": 1}}).parameters["random_state"] == 1
+    assert (
+        "random_state"
+        not in plan_of(training={"estimator": "sklearn.naive_bayes.GaussianNB", "params": {}}).parameters
+    )
+
+
+def test_parameters_that_json_cannot_say_are_spelled():
+    """Infinity, and objects."""
+    training = {"estimator": "sklearn.linear_model.RANSACRegressor", "params": {"stop_n_inliers": 5}}
+    parameters = plan_of(training=training, evaluation={"task": "regression"}).parameters
+
+    assert (parameters["stop_score"], parameters["stop_n_inliers"]) == ("inf", 5)
+    mlp = {"estimator": "sklearn.neural_network.MLPClassifier", "params": {}}
+    assert plan_of(training=mlp).parameters["hidden_layer_sizes"] == [100]
+
+
+def test_an_estimator_that_is_not_found_has_no_plan():
+    """Exit 2."""
+    with pytest.raises(ConfigError, match=r"training\.estimator"):
+        plan_of(training={"estimator": "sklearn.tree.Tree"})
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (
+            {"timestamp": "t", "window": {"train": "60d", "holdout": "24h"}},
+            "the newest 1d before as-of are held out, the 60d before them are learnt from",
+        ),
+        ({"timestamp": "t"}, "the newest 20 % by t are held out"),
+        ({"entity": ["a", "b"]}, "about 20 % are held out, by SHA-256 of a, b"),
+        ({}, "by SHA-256 of all source columns"),
+    ],
+)
+def test_the_split_is_said_in_words(data, words):
+    """As the contract defines it."""
+    assert words in plan_of(data=data).split
+
+
+def test_features_are_listed_by_kind_or_left_to_the_data():
+    """Kinds without a feature are left out."""
+    assert plan_of().features is None
+    assert plan_of(data={"features": {"numeric": ["a", "b"]}}).features == {"numeric": ("a", "b")}
+
+
+def test_gates_strategy_and_source_are_said_with_their_arguments_and_manual():
+    """A kind's docstring is its manual."""
+    gates = [{"type": "threshold", "metric": "roc_auc", "min": 0.5}, {"type": "signature"}]
+    plan = plan_of(evaluation={"gates": gates}, promotion={"strategy": {"type": "blue_green"}})
+
+    assert plan.gates[0].startswith('threshold (metric "roc_auc", min 0.5): Passes if')
+    assert plan.gates[1].startswith("signature: Fails if a feature is added")
+    assert plan.strategy.startswith('blue_green (keep_warm "15m"): The new version')
+    assert plan.source.startswith('files (uri "a.csv"): ')
+
+
+def test_validation_drift_schedule_and_serving_are_said():
+    """Each in a line."""
+    plan = plan_of(
+        validation={"expectations": [{"type": "expect_x", "column": "a"}]},
+        drift={"schedule": "0 * * * *", "retrain_on": []},
+        schedule={"train": "0 3 * * 1", "timezone": "Europe/Berlin"},
+        serving={"log_predictions": False},
+    )
+
+    assert plan.validation == ('expect_x {"column": "a"}', "on failure: stop")
+    assert plan.drift.startswith("0 * * * * (Europe/Berlin); the newest 7d of source (500 rows at least)")
+    assert "retrain on nothing, cooldown 1d" in plan.drift
+    assert plan.schedule == "0 3 * * 1 (Europe/Berlin)"
+    assert plan.serving == "predictions are not logged"
+    assert (plan_of().validation, plan_of().schedule) == ((), "no schedule")
+    assert plan_of().serving == "predictions are logged, 100% of them"
+
+
+def test_what_is_not_done_yet_is_noted():
+    """`check` shows what `train` would refuse."""
+    plan = plan_of(validation={"on_failure": "quarantine"})
+
+    assert plan.not_yet == (
+        "validation.on_failure: quarantine is not yet supported by this version; expected stop",
+    )
+
+
+@pytest.mark.parametrize(
+    ("sections", "warnings"),
+    [
+        ({}, ()),
+        ({"data": {"query": "SELECT *, a > 1 AS y FROM source"}}, ()),
+        ({"data": {"query": "SELECT *, a > 1 AS y FROM source", "features": {"numeric": ["a"]}}}, ()),
+        (
+            {
+                "data": {
+                    "query": "SELECT *, a + 1 AS b, 1 AS c FROM source",
+                    "features": {"numeric": ["a", "b"]},
+                }
+            },
+            ("data.query computes the feature b: callers must send it as it stands after the query",),
+        ),
+        (
+            {"data": {"query": "SELECT *, a + 1 AS b, a > 1 AS y FROM source"}},
+            ("data.query computes the feature b: callers must send it as it stands after the query",),
+        ),
+        (
+            {"drift": {"retrain_on": ["data", "performance"]}},
+            ("drift.retrain_on names performance, but drift.performance is not given: it starts nothing",),
+        ),
+        (
+            {"drift": {"regret": {"metric": "roc_auc"}}},
+            ("drift.regret needs data.window.train to know what its probe learns from",),
+        ),
+        (
+            {"data": {"positive": "a"}, "evaluation": {"task": "multiclass_classification"}},
+            ("data.positive has no meaning for multiclass_classification",),
+        ),
+    ],
+)
+def test_what_to_beware_of_is_warned_of(sections, warnings):
+    """Features that the query computes, and settings that do nothing."""
+    assert plan_of(**sections).warnings == warnings
