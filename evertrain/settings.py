@@ -5,8 +5,10 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+
+from evertrain.errors import ConfigError
 
 DEFAULT_PACKAGES = ("sklearn", "lightgbm", "xgboost")
 
@@ -28,12 +30,6 @@ class Settings:
     in_ci: bool = False
     step_summary: Path | None = None
     step_output: Path | None = None
-    environment: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
-
-    @property
-    def store_is_local(self) -> bool:
-        """Whether the object store is a folder on this machine."""
-        return "://" not in self.store
 
     @property
     def mlflow_database(self) -> Path:
@@ -68,7 +64,6 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         in_ci=env.get("CI", "").lower() in ("true", "1"),
         step_summary=_path_of(env, "GITHUB_STEP_SUMMARY"),
         step_output=_path_of(env, "GITHUB_OUTPUT"),
-        environment=env,
     )
 
 
@@ -91,8 +86,6 @@ def _path_of(env: Mapping[str, str], name: str) -> Path | None:
 
 
 def _port_of(env: Mapping[str, str]) -> int:
-    from evertrain.errors import ConfigError
-
     text = env.get("PORT") or "8080"
     if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
         raise ConfigError(f"PORT is {text!r}; expected a whole number from 1 to 65535.", variable="PORT")
