@@ -24,10 +24,8 @@ class Settings:
     allow_python_sources: bool = False
     allowed_packages: tuple[str, ...] = DEFAULT_PACKAGES
     api_keys_file: Path | None = None
-    signing_key_file: Path | None = None
     actor: str = "unknown"
     port: int = 8080
-    in_ci: bool = False
     step_summary: Path | None = None
     step_output: Path | None = None
 
@@ -58,10 +56,8 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         allow_python_sources=env.get("EVERTRAIN_ALLOW_PYTHON_SOURCES") == "1",
         allowed_packages=_packages_of(env),
         api_keys_file=_path_of(env, "EVERTRAIN_API_KEYS_FILE"),
-        signing_key_file=_path_of(env, "EVERTRAIN_SIGNING_KEY_FILE"),
         actor=env.get("EVERTRAIN_ACTOR") or _login_name(),
         port=_port_of(env),
-        in_ci=env.get("CI", "").lower() in ("true", "1"),
         step_summary=_path_of(env, "GITHUB_STEP_SUMMARY"),
         step_output=_path_of(env, "GITHUB_OUTPUT"),
     )

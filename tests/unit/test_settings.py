@@ -18,7 +18,7 @@ def test_nothing_set_gives_the_contract_s_defaults(monkeypatch: pytest.MonkeyPat
     assert settings.store == str(tmp_path / ".evertrain" / "store")
     assert (settings.mlflow_uri, settings.prefect_api_url) == (None, None)
     assert settings.allowed_packages == ("sklearn", "lightgbm", "xgboost")
-    assert (settings.allow_python_sources, settings.port, settings.in_ci) == (False, 8080, False)
+    assert (settings.allow_python_sources, settings.port) == (False, 8080)
 
 
 def test_what_is_set_is_taken() -> None:
@@ -32,7 +32,6 @@ def test_what_is_set_is_taken() -> None:
             "EVERTRAIN_API_KEYS_FILE": "/srv/keys",
             "EVERTRAIN_ACTOR": "ci",
             "PORT": "9000",
-            "CI": "true",
         }
     )
 
@@ -40,7 +39,7 @@ def test_what_is_set_is_taken() -> None:
     assert settings.allowed_packages == ("sklearn", "mine")
     assert settings.allow_python_sources
     assert settings.api_keys_file == Path("/srv/keys")
-    assert (settings.actor, settings.port, settings.in_ci) == ("ci", 9000, True)
+    assert (settings.actor, settings.port) == ("ci", 9000)
     assert settings.prefect_home == Path("/srv/home/prefect")
 
 
