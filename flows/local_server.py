@@ -72,17 +72,17 @@ def prefect_api(settings: Settings) -> Iterator[LocalServer | None]:
     Must be entered before ``prefect`` is imported, since Prefect reads its settings at import.
     """
     os.environ.update(prefect_environment(settings))
-    if settings.prefect_api_url is not None:
-        yield None
-        return
-    server = start_server(settings)
-    os.environ["PREFECT_API_URL"] = server.url
+    server = None if settings.prefect_api_url else start_server(settings)
+    if server is not None:
+        os.environ["PREFECT_API_URL"] = server.url
     try:
         yield server
     finally:
+        # Left to Prefect's own end, this takes seconds, and the embedded server would be gone by then.
         flush_prefect()
-        server.stop()
-        del os.environ["PREFECT_API_URL"]
+        if server is not None:
+            server.stop()
+            del os.environ["PREFECT_API_URL"]
 
 
 def flush_prefect() -> None:

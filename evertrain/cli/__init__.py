@@ -1,5 +1,5 @@
 """The command line ``evertrain``: reads arguments, calls the rings below, prints, exits."""
 
-from evertrain.cli.app import main
+from evertrain.cli.app import run
 
-__all__ = ["main"]
+__all__ = ["run"]

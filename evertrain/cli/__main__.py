@@ -1,5 +1,5 @@
 """Owns ``python -m evertrain.cli``."""
 
-from evertrain.cli.app import main
+from evertrain.cli.app import run
 
-main()
+run()
