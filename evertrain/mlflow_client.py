@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import sqlite3
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evertrain.errors import RegistryError, RegistryUnavailable
+from evertrain.locks import locked
 from evertrain.quiet import quiet
 from evertrain.settings import Settings
 
@@ -70,7 +70,7 @@ def mlflow_client(settings: Settings, doing: str) -> Iterator[MlflowClient]:
         import mlflow  # noqa: F401
     with quiet(*_LOGGERS), _told(settings, doing), ExitStack() as stack:
         if settings.mlflow_uri is None:
-            stack.enter_context(_locked(settings.home / "mlflow.lock"))
+            stack.enter_context(locked(settings.home / "mlflow.lock"))
             _make_database(settings)
         client = _open_client(settings)
         stack.enter_context(_environment(_PATIENCE | _SILENCE))
@@ -128,14 +128,6 @@ def _unsynced() -> Iterator[None]:
 
 def _artifact_folder(settings: Settings) -> Path:
     return settings.home / "mlartifacts"
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="ascii") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from evertrain.errors import ServiceError
+from evertrain.locks import locked
 from evertrain.orphans import end_with_parent
 from evertrain.settings import Settings
 from flows.prefect_environment import prefect_environment
@@ -145,7 +147,16 @@ def serve_api(port: int, parent: int) -> None:
     import uvicorn
     from prefect.server.api.server import create_app
 
+    make_database(Path(os.environ["PREFECT_HOME"]))
     uvicorn.run(create_app(final=True), host="127.0.0.1", port=port, log_level="warning", access_log=False)
+
+
+def make_database(home: Path) -> None:
+    """Make or migrate the database, one process at a time: two that start at once would both do it."""
+    from prefect.server.database import provide_database_interface
+
+    with locked(home / "migration.lock"):
+        asyncio.run(provide_database_interface().create_db())
 
 
 if __name__ == "__main__":

@@ -24,9 +24,12 @@ QUIET: Mapping[str, str] = {
 def prefect_environment(settings: Settings) -> dict[str, str]:
     """Build the variables that Prefect's client and the embedded server are to see.
 
-    A Prefect of the user's own (``PREFECT_API_URL``) keeps its home and profile.
+    A Prefect of the user's own (``PREFECT_API_URL``) keeps its home and profile; the embedded one never
+    touches them.
     """
-    wanted = dict(QUIET)
+    wanted = {name: os.environ.get(name, value) for name, value in QUIET.items()}
     if settings.prefect_api_url is None:
         wanted["PREFECT_HOME"] = str(settings.prefect_home)
-    return {name: os.environ.get(name, value) for name, value in wanted.items()}
+        # The embedded server does so by itself, under a lock.
+        wanted["PREFECT_SERVER_DATABASE_MIGRATE_ON_START"] = "false"
+    return wanted
