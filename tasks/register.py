@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from evertrain.bundle_files import copy_bundle
 from evertrain.pipelines import Pipeline
@@ -57,10 +57,17 @@ def register_task(
 
 @contextmanager
 def bundle_folder(run: Run, bundle: BundleRef) -> Iterator[Path]:
-    """Lay the bundle's files in a folder of this machine, wherever the store is."""
-    with TemporaryDirectory(prefix="evertrain-bundle-") as folder:
-        copy_bundle(run.pipeline.store, open_store(folder), bundle.digest)
-        yield Path(folder) / "bundles" / bundle.digest
+    """Lay the bundle's files in a folder of this machine, wherever the store is.
+
+    The folder is the run's own, so that what a killed try leaves there goes with the next.
+    """
+    folder = run.pipeline.settings.home / "tmp" / run.key
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        copy_bundle(run.pipeline.store, open_store(str(folder)), bundle.digest)
+        yield folder / "bundles" / bundle.digest
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @step_task("mirror aliases")
