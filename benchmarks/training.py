@@ -20,6 +20,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from evertrain.registry import mirror_aliases
 from evertrain.settings import read_settings
 from flows.local_server import prefect_api
 
@@ -59,11 +60,15 @@ def main() -> None:
     print(json.dumps(figures, indent=2))
 
 
-def prepare(template: Path) -> Path:
+def prepare(home: Path) -> Path:
     """Make MLflow's tables and Prefect's once: both sides have a database, as on any day but the first."""
-    template.mkdir(parents=True)
-    run_evertrain(template)()
-    return template
+    home.mkdir(parents=True)
+    settings = read_settings({"EVERTRAIN_HOME": str(home)})
+    mirror_aliases(settings, "none", None, None)
+    with prefect_api(settings) as server:
+        assert server is not None
+        server.wait_until_ready()
+    return home
 
 
 def measure_round(seconds: dict[str, list[float]], folder: Path, template: Path) -> None:
@@ -72,31 +77,13 @@ def measure_round(seconds: dict[str, list[float]], folder: Path, template: Path)
     straight = [sys.executable, str(ROOT / "benchmarks/peers/straight_flights.py"), str(DATA), str(folder)]
     shutil.copy(template / "mlflow.db", folder)
     seconds[STRAIGHT].append(timed(lambda: check(straight, {})))
-    cold = fresh_home(folder / "cold", template)
+    cold, warm = (shutil.copytree(template, folder / name) for name in ("cold", "warm"))
     seconds[NOTHING_UP].append(timed(run_evertrain(cold)))
     seconds[AGAIN].append(timed(run_evertrain(cold)))
-    warm = fresh_home(folder / "warm", template)
     with prefect_api(read_settings({"EVERTRAIN_HOME": str(folder / "server")})) as server:
         assert server is not None
         server.wait_until_ready()
         seconds[SERVER_UP].append(timed(run_evertrain(warm, PREFECT_API_URL=server.url)))
-
-
-def fresh_home(home: Path, template: Path) -> Path:
-    """Give a home with databases and without a run."""
-    home.mkdir()
-    shutil.copy(template / "mlflow.db", home)
-    shutil.copytree(template / "prefect", home / "prefect")
-    with_no_runs = [
-        "from evertrain.mlflow_client import mlflow_client",
-        "from evertrain.settings import read_settings",
-        "with mlflow_client(read_settings(), 'start afresh') as client:",
-        "    client.delete_registered_model('flights')",
-        "    [client.delete_run(run.info.run_id) for run in client.search_runs(",
-        "        [e.experiment_id for e in client.search_experiments()])]",
-    ]
-    check([sys.executable, "-c", "\n".join(with_no_runs)], {"EVERTRAIN_HOME": str(home)})
-    return home
 
 
 def run_evertrain(home: Path, **variables: str) -> Callable[[], None]:
