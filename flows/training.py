@@ -17,7 +17,7 @@ from tasks.promote import promote_task
 from tasks.register import mirror_aliases_task, register_task
 from tasks.report import report_task
 from tasks.run import Run
-from tasks.train import train_task
+from tasks.train import train_in_time
 from tasks.validate import validate_task
 
 TRAIN = "train"
@@ -59,7 +59,7 @@ def train_pipeline(pipeline: Pipeline, as_of: str | None, trigger: Trigger, fenc
         return outcome
     mirror_aliases_task(pipeline, repair=True)
     report = validate_task(run)
-    trained = train_task.with_options(timeout_seconds=run.config.training.timeout.total_seconds())(run)
+    trained = train_in_time(run)
     bundle = package_task(run, trained)
     judgement = evaluate_task(run, bundle)
     version = register_task(run, report, trained, bundle, judgement)

@@ -9,7 +9,7 @@ from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
-from evertrain.errors import EvertrainError, Transient
+from evertrain.errors import Transient
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -18,11 +18,7 @@ RETRY_DELAYS_SECONDS = [1.0, 5.0]
 
 def retry_if_transient(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
     """Whether a step that failed may be tried again: only where its error says that it may go away."""
-    try:
-        state.result()
-    except EvertrainError as error:
-        return isinstance(error, Transient)
-    return False
+    return isinstance(state.result(raise_on_failure=False), Transient)
 
 
 def step_task(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
