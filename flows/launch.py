@@ -12,6 +12,7 @@ from evertrain.progress import step
 from evertrain.records import TrainOutcome, Trigger
 from evertrain.settings import Settings
 from flows.local_server import LocalServer, prefect_api
+from flows.prefect_faults import prefect_faults_told
 
 HEAVY = ("pandas", "sklearn.pipeline", "duckdb", "pyarrow.parquet", "mlflow")
 """Imported while the embedded server starts on the other core."""
@@ -42,9 +43,9 @@ def run_training(
 
     Raises:
         EvertrainError: What a step raised; see ``evertrain.errors``.
-        ServiceError: No Prefect server could be had.
+        ServiceError: No Prefect server could be had, or it failed.
     """
-    with training_ready(settings) as train:
+    with training_ready(settings) as train, prefect_faults_told(settings):
         return train(config, as_of=as_of, trigger=trigger, overrides=list(overrides))
 
 

@@ -19,6 +19,7 @@ from evertrain.locks import locked
 from evertrain.orphans import end_with_parent
 from evertrain.settings import Settings
 from flows.prefect_environment import prefect_environment
+from flows.prefect_faults import spell_room
 
 START_SECONDS = 120.0
 STOP_SECONDS = 10.0
@@ -46,7 +47,8 @@ class LocalServer:
             if self._process.poll() is not None:
                 raise ServiceError(
                     f"The embedded Prefect server ended at start (exit {self._process.returncode}). "
-                    f"Its log is {self._log}; a server of your own can be named by PREFECT_API_URL."
+                    f"{spell_room(self._log.parent)} Its log is {self._log}; "
+                    "a server of your own can be named by PREFECT_API_URL."
                 )
             if _answers(f"{self.url}/health"):
                 return

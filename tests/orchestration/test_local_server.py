@@ -24,7 +24,7 @@ with prefect_api(read_settings()) as server:
 
 def test_two_commands_that_start_at_once_in_an_empty_home_both_get_a_server(tmp_path: Path) -> None:
     """Who comes second waits until the first has made the database."""
-    environment = {**os.environ, "EVERTRAIN_HOME": str(tmp_path)}
+    environment = {**os.environ, "EVERTRAIN_HOME": str(tmp_path), "PREFECT_API_URL": ""}
     commands = [
         subprocess.Popen([sys.executable, "-c", START], env=environment, stderr=subprocess.PIPE, text=True)
         for _ in range(2)

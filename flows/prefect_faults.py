@@ -1,0 +1,50 @@
+"""Owns what it means to a user that a Prefect server fails: whose server it is, and what to do."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from evertrain.errors import ServiceError
+from evertrain.mlflow_client import without_credentials
+from evertrain.settings import Settings
+
+TEXT_LIMIT = 300
+BYTES_IN_MB = 1_000_000
+
+
+@contextmanager
+def prefect_faults_told(settings: Settings) -> Iterator[None]:
+    """Turn whatever Prefect's client raises within the block into our words.
+
+    Raises:
+        ServiceError: The server can't be reached, or refuses; names it and what to do.
+    """
+    from httpx import HTTPError, InvalidURL
+    from prefect.exceptions import ObjectNotFound
+
+    try:
+        yield
+    except (HTTPError, InvalidURL, ObjectNotFound) as cause:
+        said = without_credentials(" ".join(str(cause).split()))[:TEXT_LIMIT].rstrip(".")
+        raise ServiceError(f"{_whose(settings)}: {said}. {_advice(settings)}") from cause
+
+
+def _whose(settings: Settings) -> str:
+    if settings.prefect_api_url is None:
+        return "The embedded Prefect server failed"
+    return f"The Prefect server at {without_credentials(settings.prefect_api_url)} can't be used"
+
+
+def _advice(settings: Settings) -> str:
+    if settings.prefect_api_url is None:
+        return f"{spell_room(settings.prefect_home)} Its log is {settings.prefect_home / 'server.log'}."
+    return "See that it runs and PREFECT_API_URL is its address, ending in /api, or unset it."
+
+
+def spell_room(folder: Path) -> str:
+    """Say how much room the disk of *folder*, in EVERTRAIN_HOME, has left: a full one leaves no log."""
+    free = shutil.disk_usage(folder).free // BYTES_IN_MB
+    return f"EVERTRAIN_HOME has {free:,} MB of disk left."
