@@ -238,7 +238,7 @@ def _told(verb: str, key: str, root: Path) -> Iterator[None]:
 
 def _advice(number: int | None) -> str:
     if number in _FULL:
-        return "Free some space there (`evertrain prune` helps) or set EVERTRAIN_STORE to another folder."
+        return "Free some space there, or set EVERTRAIN_STORE to another folder."
     if number in _FORBIDDEN:
         return "Let this user write there, or set EVERTRAIN_STORE or EVERTRAIN_HOME to a writable folder."
     if number in _BUSY:
