@@ -77,7 +77,7 @@ def test_a_home_in_the_way_is_told(tmp_path: Path) -> None:
 
 def test_the_embedded_prefect_never_touches_the_user_s(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its home is evertrain's even where the user has one; a server of the user's own keeps it."""
-    monkeypatch.setenv("PREFECT_HOME", "/home/user/.prefect")
+    monkeypatch.setenv("PREFECT_HOME", "/srv/user/.prefect")
 
     embedded = prefect_environment(read_settings({"EVERTRAIN_HOME": "/srv"}))
     own = prefect_environment(read_settings({"EVERTRAIN_HOME": "/srv", "PREFECT_API_URL": "http://p/api"}))
