@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from prefect import flow
+from prefect.runtime import flow_run
 
 from evertrain.claims import claim
 from evertrain.config.files import check_trainable, load_config
@@ -23,7 +26,12 @@ from tasks.validate import validate_task
 TRAIN = "train"
 
 
-@flow(name="training", flow_run_name="{config}", persist_result=False)
+def name_run() -> str:
+    """Name the run after its pipeline's file, as Prefect's UI lists it."""
+    return Path(str(flow_run.parameters["config"])).stem
+
+
+@flow(name="training", flow_run_name=name_run, persist_result=False)
 def training_flow(
     config: str,
     as_of: str | None = None,
