@@ -8,6 +8,7 @@ from pathlib import Path
 
 from evertrain.config import PipelineConfig
 from evertrain.errors import ConfigError
+from evertrain.journal import head_key
 from evertrain.release import ReleaseJournal, open_journal
 from evertrain.settings import Settings
 from evertrain.storage import Store, open_store
@@ -47,7 +48,7 @@ def open_existing_journal(name: str, settings: Settings) -> ReleaseJournal:
     """
     store = open_store(settings.store)
     journal = open_journal(store, name, settings.actor)
-    if next(iter(store.list(f"journal/{name}/")), None) is None:
+    if not any(store.list(f"journal/{name}/")) and store.get(head_key(name)) is None:
         known = sorted({key.split("/")[1] for key in store.list("journal/")})
         there = f"there are {', '.join(known)}" if known else "there is none yet: train one first"
         raise ConfigError(f"There is no pipeline {name!r} in the store {settings.store}; {there}.")

@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 from evertrain.errors import ConfigError
+from evertrain.liveness import identify_process
 from evertrain.pipelines import config_path, open_existing_journal, parse_as_of
+from evertrain.release import decide_claimed, open_journal
 from evertrain.settings import read_settings
+from evertrain.storage import open_store
 
 
 @pytest.mark.parametrize(
@@ -55,3 +58,17 @@ def test_a_pipeline_that_never_trained_is_told_so(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError, match="there is none yet"):
         open_existing_journal("flights", settings)
+
+
+def test_a_journal_that_was_wiped_is_not_taken_for_none(tmp_path: Path) -> None:
+    """Where the entries are gone and the head still names one, somebody took them away."""
+    settings = read_settings({"EVERTRAIN_HOME": str(tmp_path)})
+    owner = identify_process()
+    journal = open_journal(open_store(settings.store), "flights", "me")
+    journal.append(decide_claimed("train", owner, 15.0))
+    (entry,) = (tmp_path / "store" / "journal" / "flights").iterdir()
+    entry.unlink()
+
+    found = open_existing_journal("flights", settings).verify()
+
+    assert any("the tail was cut" in problem for problem in found.problems)
