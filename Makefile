@@ -34,7 +34,7 @@ help:
 	@.venv/bin/python -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -m venv --clear .venv
 	@$(RUN) pip install --quiet --no-input --no-compile --require-hashes --no-deps -r requirements.lock
 	@# Two passes of -q: one library ships a file for newer Pythons only, which can't be compiled and isn't imported.
-	@$(RUN) compileall -q -q -j 0 .venv/lib || true
+	@.venv/bin/python -W ignore -m compileall -q -q -j 0 .venv/lib || true
 	@touch $@
 
 .venv/.installed: .venv/.locked pyproject.toml

@@ -30,6 +30,5 @@ def package_task(run: Run, trained: TrainedModel) -> BundleRef:
                 },
             )
             run.records.write("package", bundle)
-        why = f" because {bundle.reason}" if bundle.reason else ""
-        note.text = f"{bundle.runtime}{why}"
+        note.text = f"{bundle.runtime}: {bundle.reason}" if bundle.reason else bundle.runtime
     return bundle

@@ -94,10 +94,10 @@ def find_inexact(pipeline: Any) -> str | None:
     known = {**NOT_EXACT, **NOT_EXACT_BINARY} if binary else NOT_EXACT
     for part in _parts(pipeline[-1]):
         if getattr(part, "method", None) == "isotonic":
-            return "isotonic calibration is not exact there: it would jump where scikit-learn interpolates"
+            return "isotonic calibration is not exact in ONNX: it would jump where scikit-learn interpolates"
         reason = next((known[kind.__name__] for kind in type(part).__mro__ if kind.__name__ in known), None)
         if reason is not None:
-            return f"{type(part).__name__} is not exact there: {reason}"
+            return f"{type(part).__name__} is not exact in ONNX: {reason}"
     return None
 
 

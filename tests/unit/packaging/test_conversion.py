@@ -152,12 +152,12 @@ def calibrated(method: str) -> Pipeline:
     [
         (
             fit(HistGradientBoostingClassifier(max_iter=2)),
-            "HistGradientBoostingClassifier is not exact there",
+            "HistGradientBoostingClassifier is not exact in ONNX",
         ),
         (fit(KNeighborsRegressor()), "breaks its distance ties"),
         (fit(LinearDiscriminantAnalysis()), "probabilities of two classes would be wrong"),
         (fit(SVC()), "wrong sign"),
-        (calibrated("isotonic"), "isotonic calibration is not exact there"),
+        (calibrated("isotonic"), "isotonic calibration is not exact in ONNX"),
     ],
 )
 def test_what_would_be_wrong_without_a_word_is_known(pipeline: Pipeline, reason: str) -> None:

@@ -133,7 +133,7 @@ def test_a_model_that_onnx_would_round_is_served_natively(folder: Path, store: S
     check_golden(bundle)
     assert (ref.runtime, ref.parity) == ("native", None)
     assert ref.reason is not None
-    assert "HistGradientBoostingRegressor is not exact there" in ref.reason
+    assert "HistGradientBoostingRegressor is not exact in ONNX" in ref.reason
     assert np.isfinite(bundle.predict(run.held_out()).values).all()
 
 
