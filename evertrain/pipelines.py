@@ -11,7 +11,7 @@ from evertrain.errors import ConfigError
 from evertrain.journal import head_key
 from evertrain.release import ReleaseJournal, open_journal
 from evertrain.settings import Settings
-from evertrain.storage import Store, open_store
+from evertrain.storage import Store, attach_store, open_store
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,13 +40,13 @@ def open_pipeline(config: PipelineConfig, settings: Settings) -> Pipeline:
 
 
 def open_existing_journal(name: str, settings: Settings) -> ReleaseJournal:
-    """Open the journal of a pipeline that has one.
+    """Open the journal of a pipeline that has one; makes and tries nothing, so that a copy can be read-only.
 
     Raises:
         ConfigError: There is no such pipeline in the store; names those that there are.
         StorageError: The store can't be used.
     """
-    store = open_store(settings.store)
+    store = attach_store(settings.store)
     journal = open_journal(store, name, settings.actor)
     if not any(store.list(f"journal/{name}/")) and store.get(head_key(name)) is None:
         known = sorted({key.split("/")[1] for key in store.list("journal/")})

@@ -53,11 +53,13 @@ def test_a_pipeline_may_be_named_without_its_folder(tmp_path: Path, monkeypatch:
 
 
 def test_a_pipeline_that_never_trained_is_told_so(tmp_path: Path) -> None:
-    """An empty store names no pipeline to choose from."""
+    """An empty store names no pipeline to choose from; a look leaves nothing behind."""
     settings = read_settings({"EVERTRAIN_HOME": str(tmp_path)})
 
     with pytest.raises(ConfigError, match="there is none yet"):
         open_existing_journal("flights", settings)
+
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_journal_that_was_wiped_is_not_taken_for_none(tmp_path: Path) -> None:
