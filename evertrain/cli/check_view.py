@@ -23,6 +23,8 @@ def show_plan(plan: Plan, console: Console) -> None:
     console.print(table)
     for warning in plan.warnings:
         console.print(Text.assemble(("! ", "yellow"), warning))
+    if plan.dormant:
+        console.print(Text(f"read, and not yet acted on: {', '.join(plan.dormant)}", "dim"))
     for fault in plan.not_yet:
         console.print(Text.assemble(("! ", "yellow"), f"train refuses: {fault}"))
 

@@ -21,7 +21,9 @@ def serve(
         list[str] | None, typer.Argument(help="Pipelines to serve; default: all.", show_default=False)
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int | None, typer.Option(help="Port; default: PORT, else 8080.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port; 0: a free one; default: PORT, else 8080.")
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes that answer.")] = 1,
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Listen beyond loopback without API keys.")

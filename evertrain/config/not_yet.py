@@ -5,7 +5,14 @@ from __future__ import annotations
 from evertrain.config import PipelineConfig
 from evertrain.config.faults import Fault, fault_at
 
+DORMANT = ("labels", "serving", "batch", "drift", "schedule", "notify")
 WORDS = "is not yet supported by this version"
+
+
+def find_dormant(config: PipelineConfig) -> tuple[str, ...]:
+    """Name the parts that *config* sets, and that nothing acts on yet; they hinder no run."""
+    sections = [name for name in DORMANT if name in config.model_fields_set]
+    return (*sections, *(["evaluation.slices"] if config.evaluation.slices else []))
 
 
 def find_not_yet(config: PipelineConfig, *, has_champion: bool = False) -> list[Fault]:

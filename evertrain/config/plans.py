@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from evertrain.config import DataConfig, DriftConfig, PipelineConfig, ServingConfig
 from evertrain.config.estimators import build, resolve_estimator
-from evertrain.config.not_yet import find_not_yet
+from evertrain.config.not_yet import find_dormant, find_not_yet
 from evertrain.config.query_syntax import computed_columns
 from evertrain.durations import spell_duration
 from evertrain.records import Label, Record, Task
@@ -44,6 +44,7 @@ class Plan(Record):
     schedule: str
     serving: str
     not_yet: tuple[str, ...]
+    dormant: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
@@ -78,6 +79,7 @@ def build_plan(config: PipelineConfig, settings: Settings) -> Plan:
         schedule=_spell_schedule(config.schedule.train, config.schedule.timezone),
         serving=_spell_serving(config.serving),
         not_yet=tuple(fault.line for fault in find_not_yet(config)),
+        dormant=find_dormant(config),
         warnings=tuple(_find_warnings(config)),
     )
 
@@ -147,7 +149,7 @@ def _spell_schedule(cron: str | None, timezone: str) -> str:
 def _spell_serving(serving: ServingConfig) -> str:
     if not serving.log_predictions:
         return "predictions are not logged"
-    return f"predictions are logged, {serving.sample:.0%} of them"
+    return f"predictions are to be logged, {serving.sample:.0%} of them; the log comes with a later version"
 
 
 def _find_warnings(config: PipelineConfig) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from evertrain.config import PipelineConfig
-from evertrain.config.not_yet import find_not_yet
+from evertrain.config.not_yet import find_dormant, find_not_yet
 
 FILES = {"type": "files", "uri": "a.csv"}
 SEARCH = {"trials": 2, "space": {"a": {"type": "int", "low": 1, "high": 2}}}
@@ -85,3 +85,13 @@ def test_all_else_does_not_hinder():
     )
 
     assert find_not_yet(config) == []
+
+
+def test_what_nothing_acts_on_yet_is_named_where_it_is_set():
+    """Only what the YAML says: defaults surprise nobody."""
+    config = make_config(
+        evaluation={"task": "regression", "slices": ["a"]}, drift={"max_share": 0.5}, notify=[]
+    )
+
+    assert find_dormant(config) == ("drift", "notify", "evaluation.slices")
+    assert find_dormant(make_config()) == ()

@@ -113,7 +113,9 @@ def test_validation_drift_schedule_and_serving_are_said():
     assert plan.schedule == "0 3 * * 1 (Europe/Berlin)"
     assert plan.serving == "predictions are not logged"
     assert (plan_of().validation, plan_of().schedule) == ((), "no schedule")
-    assert plan_of().serving == "predictions are logged, 100% of them"
+    assert (
+        plan_of().serving == "predictions are to be logged, 100% of them; the log comes with a later version"
+    )
 
 
 def test_what_is_not_done_yet_is_noted():
