@@ -124,3 +124,12 @@ def test_a_home_that_cannot_be_written_is_exit_5(
     error = json.loads(capfd.readouterr().out)["error"]
     assert code == 5
     assert str(tmp_path / "taken") in error["message"]
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "http"])
+def test_a_port_that_is_none_is_a_wrong_option(
+    port: str, evertrain: Run, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """`serve` names the option, exit 2, and starts nothing."""
+    assert evertrain("serve", "--port", port) == 2
+    assert "--port" in capfd.readouterr().err
