@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from evertrain.columns import LARGEST
 from evertrain.config import PipelineConfig
 from evertrain.datasets.roles import show_values
 from evertrain.datasets.tables import Cell, Table
@@ -57,15 +58,15 @@ def _check_number(kept: Table, cell: Cell) -> None:
             "numbers. Cast it in data.query, or choose a classification."
         )
     infinite, least, most = kept.fetch_one(
-        f"count(*) FILTER (WHERE NOT isfinite({cell.sql}))",
+        f"count(*) FILTER (WHERE abs({cell.sql}) > {LARGEST})",
         f"min({cell.sql})",
         f"max({cell.sql})",
         where="labelled",
     )
     if infinite:
         raise DataRefused(
-            f"data.target: column {cell.name!r} is infinite in {infinite:,} rows; make them NULL in "
-            "data.query, for instance with CASE WHEN isfinite(x) THEN x END."
+            f"data.target: column {cell.name!r} is infinite, or too large for 32 bits, in {infinite:,} rows; "
+            "make them NULL in data.query, for instance with CASE WHEN isfinite(x) THEN x END, or scale them."
         )
     if least == most:
         raise _constant(cell.name, least)

@@ -88,7 +88,8 @@ def test_with_time_a_class_may_lack_on_one_side(tmp_path):
         (NUMBER, [1, 1], [1], {}, "constant"),
         (NUMBER, ["1", "x"], ["1"], {}, "holds strings, such as '1', 'x'; a regression expects numbers"),
         (NUMBER, [True, False], [True], {}, "holds booleans"),
-        (NUMBER, [1.0, float("inf")], [2.0, float("-inf")], {}, "infinite in 2 rows.*isfinite"),
+        (NUMBER, [1.0, float("inf")], [2.0, float("-inf")], {}, "infinite, .* in 2 rows.*isfinite"),
+        (NUMBER, [1.0, 1e300], [2.0], {}, "too large for 32 bits, in 1 rows.*scale them"),
     ],
 )
 def test_targets_that_can_t_be_learnt_or_judged(tmp_path, task, learnt, held_out, data, message):
