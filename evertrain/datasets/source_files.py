@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import hashlib
 import zlib
@@ -83,7 +84,7 @@ def read_head(path: Path) -> bytes:
         raise SourceError(
             f"Can't read {str(path)!r}: {reason}. Check the file and its permissions.", file=str(path)
         ) from cause
-    if not head.strip():
+    if not head.removeprefix(codecs.BOM_UTF8).strip():
         raise SourceError(
             f"{str(path)!r} is empty; expected rows. Remove it or write it anew.", file=str(path)
         )

@@ -97,7 +97,7 @@ def test_unknown_and_mixed_formats_are_refused(names, message):
         format_of([Path(name) for name in names])
 
 
-@pytest.mark.parametrize("content", [b"", b" \n\t\n"])
+@pytest.mark.parametrize("content", [b"", b" \n\t\n", b"\xef\xbb\xbf\n"])
 def test_an_empty_file_is_named(tmp_path, content):
     """A file with nothing in it is refused by name."""
     path = tmp_path / "a.csv"
