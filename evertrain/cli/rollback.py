@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import logging
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from evertrain.cli.console import command
 
+if TYPE_CHECKING:
+    from evertrain.release import PipelineState
+    from evertrain.settings import Settings
+
+logger = logging.getLogger("evertrain.registry")
 EXAMPLES = """Examples:
 
   evertrain rollback flights
@@ -28,14 +34,13 @@ def rollback(
     """
     with command(wants_json=json) as output:
         from evertrain.pipelines import open_existing_journal
-        from evertrain.registry import mirror_aliases
         from evertrain.release import decide_rolled_back
         from evertrain.settings import read_settings
 
         settings = read_settings()
         journal = open_existing_journal(name, settings)
         entry, state = journal.append(decide_rolled_back(to=to, reason=reason))
-        mirror_aliases(settings, name, state.champion, state.previous)
+        follow_with_aliases(settings, name, state)
         output.answer(
             {
                 "pipeline": name,
@@ -50,3 +55,14 @@ def rollback(
                 f"[bold]{name}[/] serves version [bold]{state.champion}[/] again "
                 f"(it was {entry.data['from']}). See `evertrain audit show {name}`."
             )
+
+
+def follow_with_aliases(settings: Settings, name: str, state: PipelineState) -> None:
+    """Move MLflow's aliases too; where MLflow is down, say so: the rollback stands without it."""
+    from evertrain.errors import RegistryError
+    from evertrain.registry import mirror_aliases
+
+    try:
+        mirror_aliases(settings, name, state.champion, state.previous)
+    except RegistryError as cause:
+        logger.warning("Rolled back, but MLflow's aliases follow only with the next train: %s", cause)

@@ -105,68 +105,6 @@ def test_gates_are_written_as_junit_and_for_github(
     assert (tmp_path / "output.txt").read_text().startswith("decision=promoted\nversion=1\nrun_url=")
 
 
-def test_rollback_makes_the_earlier_champion_the_champion(
-    training: TrainingFlow,
-    home: Path,
-    write_pipeline: Write,
-    evertrain: Run,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    """`rollback` returns to the champion before, and says so."""
-    path = str(write_pipeline(estimator="sklearn.dummy.DummyClassifier"))
-    evertrain("train", path)
-    evertrain("train", path, "--set", "training.estimator=sklearn.linear_model.LogisticRegression")
-    capfd.readouterr()
-
-    code = evertrain("rollback", "loans", "--json", "--reason", "bad mood")
-
-    assert code == 0
-    assert answer(capfd) == {
-        "pipeline": "loans",
-        "decision": "rolled_back",
-        "version": 1,
-        "from": 2,
-        "generation": 3,
-    }
-    assert evertrain("audit", "show", "loans", "--json") == 0
-    last = answer(capfd)["entries"][-1]
-    assert (last["kind"], last["why"]) == ("rolled_back", "bad mood")
-
-
-def test_rollback_without_an_earlier_champion_is_refused(
-    training: TrainingFlow,
-    home: Path,
-    write_pipeline: Write,
-    evertrain: Run,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    """There is nothing to go back to: exit 2, naming the versions there are."""
-    evertrain("train", str(write_pipeline()))
-    capfd.readouterr()
-
-    code = evertrain("rollback", "loans", "--json")
-
-    assert code == 2
-    assert "1 (champion)" in answer(capfd)["error"]["message"]
-
-
-def test_rollback_of_an_unknown_pipeline_names_those_there_are(
-    training: TrainingFlow,
-    home: Path,
-    write_pipeline: Write,
-    evertrain: Run,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    """A mistyped name is told, with the names to choose from."""
-    evertrain("train", str(write_pipeline()))
-    capfd.readouterr()
-
-    code = evertrain("rollback", "loan", "--json")
-
-    assert code == 2
-    assert "loans" in answer(capfd)["error"]["message"]
-
-
 def test_a_tampered_journal_is_found(
     training: TrainingFlow,
     home: Path,
