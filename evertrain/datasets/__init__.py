@@ -152,12 +152,16 @@ def _count_labelled(kept: Table, config: PipelineConfig, split: Split) -> tuple[
 
 
 def _empty_side(side: str, rows: int, config: PipelineConfig, split: Split) -> str:
+    from evertrain.datasets.splits import show_bond
+
     what = f"{rows:,} rows but no labels" if rows else "no rows"
     where = {"train": "to learn from", "holdout": "to hold out"}[side]
     window = config.data.window
     # Without a window the newest fifth of the labelled rows is held out: no side is then without labels.
     if window is None or split.as_of is None:
-        return f"The split leaves {what} {where}; add rows (about a fifth is held out, by entity or by row)."
+        return (
+            f"The split leaves {what} {where}; add rows. About a fifth is held out; {show_bond(config.data)}."
+        )
     end = split.as_of - window.holdout if side == "train" else split.as_of
     start = end - (window.train if side == "train" else window.holdout)
     return (

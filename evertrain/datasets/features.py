@@ -9,7 +9,7 @@ import numpy as np
 
 from evertrain.columns import LARGEST, numeric_offset
 from evertrain.config import DataConfig, FeaturesConfig
-from evertrain.datasets.roles import show_values
+from evertrain.datasets.roles import show_values, spell_type
 from evertrain.datasets.tables import Cell, Table
 from evertrain.errors import DataRefused
 from evertrain.records import Feature, FeatureKind, FeaturePlan, LeftOut, LogicalType
@@ -106,7 +106,7 @@ def _reason_against(cell: Cell, facts: _Facts) -> str | None:
     if facts.constant and facts.values == facts.rows:
         return "constant"
     if cell.type == "other":
-        return "nested, or of a type that is no feature"
+        return "nested, mixed, or of a type that is no feature"
     if cell.name.startswith("__index_level_"):
         return "pandas' row index"
     if facts.distinct > NAME_LIKE_SHARE * facts.values:
@@ -119,7 +119,7 @@ def _settle(kept: Table, cell: Cell, kind: FeatureKind) -> Feature:
         found = show_values(kept, cell.sql, f"{cell.sql} IS NOT NULL")
         if found:
             raise DataRefused(
-                f"data.features.{kind}: column {cell.name!r} holds {_words(cell.type)}, such as {found}. "
+                f"data.features.{kind}: column {cell.name!r} holds {spell_type(cell.type)}, such as {found}. "
                 f"{_advice(cell.type)}"
             )
         return Feature(name=cell.name, kind=kind, type="float" if kind == "numeric" else "string")
@@ -127,16 +127,12 @@ def _settle(kept: Table, cell: Cell, kind: FeatureKind) -> Feature:
     return Feature(name=cell.name, kind=kind, type=cell.type, offset=offset)
 
 
-def _words(kind: LogicalType) -> str:
-    return {"string": "text", "other": "nested or other values"}.get(kind, f"{kind}s")
-
-
 def _advice(kind: LogicalType) -> str:
     if kind == "string":
         return "List it under categorical, or turn it into numbers in data.query, for instance with try_cast."
     if kind in ("date", "timestamp"):
         return "List it under datetime."
-    return "Take what you need out of it in data.query."
+    return "Take what you need out of it in data.query, for instance with ->> where it is JSON."
 
 
 def _offset(kept: Table, cell: Cell) -> float:

@@ -9,6 +9,7 @@ from evertrain.datasets.hints import name_closest
 from evertrain.datasets.tables import Cell, Table
 from evertrain.datasets.times import is_time_sql, time_sql
 from evertrain.errors import DataRefused, SourceError
+from evertrain.records import LogicalType
 
 INTEGRAL = "({0} = trunc({0}) AND abs({0}) < 9e15)"
 
@@ -55,7 +56,8 @@ def check_weights(kept: Table, data: DataConfig) -> None:
     cell = kept.cell(data.weight)
     if cell.type not in ("integer", "float"):
         raise DataRefused(
-            f"data.weight: column {cell.name!r} holds {cell.type}s; expected numbers. Cast it in data.query."
+            f"data.weight: column {cell.name!r} holds {spell_type(cell.type)}; expected numbers. Cast it in "
+            "data.query."
         )
     wrong, positive = kept.fetch_one(
         f"count(*) FILTER (WHERE {cell.sql} IS NULL OR NOT isfinite({cell.sql}) OR {cell.sql} < 0)",
@@ -74,6 +76,11 @@ def show_values(table: Table, column: str, where: str) -> str:
     """Up to three of the values of *column* where *where* holds, as a user would read them."""
     found = table.fetch(column, where=where, rest="GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 3")
     return ", ".join(repr(value) if isinstance(value, str) else str(value) for (value,) in found)
+
+
+def spell_type(kind: LogicalType) -> str:
+    """Spell what a column of type *kind* holds, as a user would say it."""
+    return {"string": "text", "other": "nested, mixed or other values"}.get(kind, f"{kind}s")
 
 
 def _named_columns(config: PipelineConfig) -> Iterator[tuple[str, str]]:
@@ -97,8 +104,8 @@ def _read_timestamp(table: Table, name: str) -> Cell:
         return cell._replace(type="timestamp", sql=f"CAST({cell.sql} AS TIMESTAMP)")
     if cell.type != "string":
         raise SourceError(
-            f"data.timestamp: column {name!r} holds {cell.type}s; expected times. Turn it into one in "
-            "data.query, for instance with to_timestamp (seconds since 1970) or make_timestamp."
+            f"data.timestamp: column {name!r} holds {spell_type(cell.type)}; expected times. Turn it into "
+            "one in data.query, for instance with to_timestamp (seconds since 1970) or make_timestamp."
         )
     wrong = _wrong_times(table, cell)
     if wrong:
@@ -120,8 +127,8 @@ def _read_datetime(table: Table, name: str) -> Cell:
     )
     if wrong:
         raise DataRefused(
-            f"data.features.datetime: column {name!r} holds {cell.type}s that are no ISO 8601 times, such as "
-            f"{wrong}; turn it into a time in data.query, or list it elsewhere."
+            f"data.features.datetime: column {name!r} holds {spell_type(cell.type)}, no ISO 8601 times, such "
+            f"as {wrong}; turn it into a time in data.query, or list it elsewhere."
         )
     text = f"CAST({cell.sql} AS VARCHAR)"
     return cell._replace(type="timestamp", sql=time_sql(text))

@@ -73,6 +73,11 @@ def split_rows(table: Table, data: DataConfig, *, as_of: datetime | None, now: d
     return Split(kept, holdout, moment, until, oldest, newest, without)
 
 
+def show_bond(data: DataConfig) -> str:
+    """Say which rows a split without a timestamp never parts."""
+    return f"rows {'of one entity' if data.entity else 'that are alike'} stand on one side"
+
+
 def spell_sql(cell: Cell) -> str:
     """The expression that spells a value alike whatever type its column was read with: 1.0 is ``1``."""
     text = f"CAST({cell.sql} AS VARCHAR)"

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from evertrain.columns import LARGEST
-from evertrain.config import PipelineConfig
-from evertrain.datasets.roles import show_values
+from evertrain.config import DataConfig, PipelineConfig
+from evertrain.datasets.roles import show_values, spell_type
+from evertrain.datasets.splits import show_bond
 from evertrain.datasets.tables import Cell, Table
 from evertrain.errors import DataRefused
 from evertrain.records import Label
@@ -40,22 +41,23 @@ def check_target(kept: Table, config: PipelineConfig) -> tuple[tuple[Label, ...]
         return None, ()
     if cell.type in ("date", "timestamp", "other"):
         raise DataRefused(
-            f"data.target: column {cell.name!r} holds {cell.type}s; expected text, booleans or numbers."
+            f"data.target: column {cell.name!r} holds {spell_type(cell.type)}; expected text, "
+            "booleans or numbers. Cast it in data.query."
         )
     counts = _count_classes(kept, cell)
     if config.evaluation.task == "binary_classification":
-        _check_binary(cell.name, counts)
+        _check_binary(cell.name, counts, config.data)
         return _order_binary(config, counts), ()
     labels = tuple(count.label for count in counts if count.train_rows)
-    return labels, _check_sides(cell.name, counts, timed=config.data.timestamp is not None)
+    return labels, _check_sides(cell.name, counts, config.data, strict=config.data.timestamp is None)
 
 
 def _check_number(kept: Table, cell: Cell) -> None:
     if cell.type not in ("integer", "float"):
         found = show_values(kept, cell.sql, "labelled")
         raise DataRefused(
-            f"data.target: column {cell.name!r} holds {cell.type}s, such as {found}; a regression expects "
-            "numbers. Cast it in data.query, or choose a classification."
+            f"data.target: column {cell.name!r} holds {spell_type(cell.type)}, such as {found}; a regression "
+            "expects numbers. Cast it in data.query, or choose a classification."
         )
     infinite, least, most = kept.fetch_one(
         f"count(*) FILTER (WHERE abs({cell.sql}) > {LARGEST})",
@@ -98,23 +100,26 @@ def _constant(name: str, value: Label) -> DataRefused:
     )
 
 
-def _check_binary(name: str, counts: Sequence[ClassCount]) -> None:
+def _check_binary(name: str, counts: Sequence[ClassCount], data: DataConfig) -> None:
     if len(counts) > 2:
         raise DataRefused(
             f"data.target: column {name!r} has {len(counts)} classes where binary_classification expects "
             f"two: {_show(counts)}. Derive two in data.query, or choose evaluation.task: "
             "multiclass_classification."
         )
-    _check_sides(name, counts, timed=False)
+    _check_sides(name, counts, data, strict=True)
 
 
-def _check_sides(name: str, counts: Sequence[ClassCount], *, timed: bool) -> tuple[str, ...]:
+def _check_sides(
+    name: str, counts: Sequence[ClassCount], data: DataConfig, *, strict: bool
+) -> tuple[str, ...]:
     one_sided = [count for count in counts if not (count.train_rows and count.holdout_rows)]
     learnt = [count for count in counts if count.train_rows]
-    if (one_sided and not timed) or len(learnt) < 2:
+    if (one_sided and strict) or len(learnt) < 2:
+        advice = f"Add rows ({show_bond(data)})" if data.timestamp is None else "Add rows, widen data.window,"
         raise DataRefused(
             f"data.target: every class of column {name!r} must occur in the rows learnt from and in those "
-            f"held out: {_show(one_sided)}. Add rows, widen data.window, or merge rare classes in data.query."
+            f"held out: {_show(one_sided)}. {advice} or merge rare classes in data.query."
         )
     unseen = [count for count in counts if not count.train_rows]
     if not unseen:

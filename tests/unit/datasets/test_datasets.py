@@ -208,7 +208,9 @@ def test_a_table_too_small_to_be_split(tmp_path, store):
     """Where the rows' hashes leave nothing to hold out, the message says so."""
     path = write(pd.DataFrame({"x": [1, 2], "Class": ["a", "b"]}), tmp_path / "a.csv")
 
-    with pytest.raises(DataRefused, match="The split leaves no rows to hold out; add rows"):
+    with pytest.raises(
+        DataRefused, match=r"no rows to hold out; add rows.*rows that are alike stand on one side"
+    ):
         run(pipeline(path), store)
 
 

@@ -61,7 +61,7 @@ def test_the_default_plan(tmp_path):
         LeftOut(name="constant", reason="constant"),
         LeftOut(name="nothing", reason="all null"),
         LeftOut(name="name", reason="name-like: 3 different texts in 4 rows"),
-        LeftOut(name="list", reason="nested, or of a type that is no feature"),
+        LeftOut(name="list", reason="nested, mixed, or of a type that is no feature"),
         LeftOut(name="__index_level_0__", reason="pandas' row index"),
     )
 
@@ -115,7 +115,7 @@ def test_an_empty_list_of_features_is_the_default(tmp_path):
             "numeric: column 'text' holds text, such as 'a', 'b', 'c'. List it under categorical",
         ),
         ({"numeric": ["day"]}, "holds dates, such as 2013-01-01, 2013-01-02. List it under datetime"),
-        ({"categorical": ["list"]}, "holds nested or other values"),
+        ({"categorical": ["list"]}, "holds nested, mixed or other values.* ->> where it is JSON"),
     ],
 )
 def test_listed_features_of_another_kind_are_refused(tmp_path, listed, message):

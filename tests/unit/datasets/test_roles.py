@@ -132,7 +132,7 @@ def test_integral_labels_are_integers(tmp_path, task, values, kind):
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        (["a", "b"], "holds strings; expected numbers"),
+        (["a", "b"], "holds text; expected numbers"),
         ([1.0, -1.0], "1 rows have a missing, negative or infinite one"),
         ([1.0, None], "1 rows have"),
         ([1.0, float("inf")], "1 rows have"),

@@ -69,8 +69,15 @@ def test_with_time_a_class_may_lack_on_one_side(tmp_path):
 @pytest.mark.parametrize(
     ("task", "learnt", "held_out", "data", "message"),
     [
-        (BINARY, ["a", "b"], ["a"], {"timestamp": "t"}, r"held out: 'b' \(1 learnt, 0 held out\)"),
-        (BINARY, ["a"], ["a", "b"], {}, r"'b' \(0 learnt, 1 held out\)"),
+        (BINARY, ["a", "b"], ["a"], {"timestamp": "t"}, r"'b' \(1 learnt, 0 held out\). Add rows, widen"),
+        (BINARY, ["a"], ["a", "b"], {}, r"'b' \(0 learnt, 1 held out\).* \(rows that are alike stand on one"),
+        (
+            BINARY,
+            ["a"],
+            ["a", "b"],
+            {"entity": ["e"]},
+            r"Add rows \(rows of one entity stand on one side\) or",
+        ),
         (MANY, ["a", "b", "c"], ["a", "b"], {}, r"'c' \(1 learnt, 0 held out\)"),
         (MANY, ["a"], ["a", "b"], {"timestamp": "t"}, r"'b' \(0 learnt, 1 held out\)"),
         (BINARY, ["a", "a"], ["a"], {}, "'y' is constant: .*'a'"),
@@ -85,8 +92,9 @@ def test_with_time_a_class_may_lack_on_one_side(tmp_path):
         (BINARY, ["a", "b"], ["a", "b"], {"positive": "Yes"}, "'Yes' is no class of column 'y'; it has 'a'"),
         (MANY, list(range(1001)), [1], {}, "over 1,000 classes.*regression"),
         (BINARY, pa.array([0, 1], pa.date32()), [], {}, "'y' holds dates"),
+        (MANY, pa.array([[0], [1]]), [], {}, "'y' holds nested, mixed or other values; expected text"),
         (NUMBER, [1, 1], [1], {}, "constant"),
-        (NUMBER, ["1", "x"], ["1"], {}, "holds strings, such as '1', 'x'; a regression expects numbers"),
+        (NUMBER, ["1", "x"], ["1"], {}, "holds text, such as '1', 'x'; a regression expects numbers"),
         (NUMBER, [True, False], [True], {}, "holds booleans"),
         (NUMBER, [1.0, float("inf")], [2.0, float("-inf")], {}, "infinite, .* in 2 rows.*isfinite"),
         (NUMBER, [1.0, 1e300], [2.0], {}, "too large for 32 bits, in 1 rows.*scale them"),
