@@ -41,6 +41,7 @@ def open_table(paths: Sequence[Path], query: str | None) -> Iterator[Table]:
     import duckdb
 
     with (
+        _interrupts_heard(),
         TemporaryDirectory(prefix="evertrain-") as spill,
         closing(duckdb.connect(config=_settings(spill))) as connection,
     ):
@@ -52,6 +53,17 @@ def open_table(paths: Sequence[Path], query: str | None) -> Iterator[Table]:
         except duckdb.Error as cause:
             raise read_faults.explain(str(cause), query, names_of(connection)) from cause
         yield table
+
+
+@contextmanager
+def _interrupts_heard() -> Iterator[None]:
+    """Pass a Ctrl-C on: DuckDB stops for it, and then makes another error of it."""
+    try:
+        yield
+    except RuntimeError as cause:
+        if str(cause) == "Query interrupted":
+            raise KeyboardInterrupt from cause
+        raise
 
 
 def check_query(query: str) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import signal
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -236,3 +237,21 @@ def test_a_ragged_line_is_told_though_there_is_a_query(tmp_path):
 
     with pytest.raises(SourceError, match=r"a.csv', line 5002: expected 2 fields"):
         read(path, "SELECT a FROM source")
+
+
+def test_ctrl_c_ends_a_query(people):
+    """An interrupt while DuckDB works is an interrupt, not a fault."""
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            read(people, "SELECT sum(range + age) AS n FROM source, range(1000000000000)")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_another_error_of_a_reader_stays_what_it_is(people):
+    """What whoever reads the table raises passes through."""
+    with pytest.raises(RuntimeError, match="mine"), open_table([people], None):
+        raise RuntimeError("mine")
