@@ -12,6 +12,8 @@ from evertrain.errors import SourceError
 LINES = 3
 _FILE = re.compile(r"file = (.+)")
 _LINE = re.compile(r"CSV Error on Line: (\d+)")
+_ADVICE = re.compile(r"\n\nLINE |Possible fixes:|Try setting|Try auto-detecting")
+_ROW = re.compile(r"Original Line: .*\n")
 _WIDTH = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
 
 
@@ -35,7 +37,7 @@ def explain(message: str, query: str | None, names: Sequence[str]) -> SourceErro
 
 def first_lines(message: str) -> str:
     """The first lines of a vendor's message, as one sentence without its advice and the place in the SQL."""
-    text = message.partition("\n\nLINE ")[0].partition("Possible fixes:")[0].partition("Try setting")[0]
+    text = _ADVICE.split(message, maxsplit=1)[0]
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     sentence = " ".join(lines[:LINES])
     return sentence if sentence.endswith((".", "!", "?")) else f"{sentence}."
@@ -58,6 +60,8 @@ def refuse_repeated(names: Sequence[str], path: Path) -> None:
 
 
 def _explain_csv(message: str) -> SourceError:
+    # A row can be of any length, and hold any words.
+    message = _ROW.sub("", message)
     file, line, width = _FILE.search(message), _LINE.search(message), _WIDTH.search(message)
     name = file[1] if file else "a file of the source"
     where = f"{name!r}, line {line[1]}" if line else f"{name!r}"
@@ -65,6 +69,8 @@ def _explain_csv(message: str) -> SourceError:
         reason = f"expected {width[1]} fields as in the header, found {width[2]}. Mend that line."
     elif "unicode" in message or "utf-8" in message:
         reason = "it is not UTF-8. Save the file as UTF-8."
+    elif "Maximum line size" in message:
+        reason = "the line is longer than 2 MB. Shorten it, or save the data as Parquet."
     elif "unterminated quote" in message:
         reason = "a quote is opened and never closed. Mend that line."
     else:

@@ -127,6 +127,11 @@ def test_odd_names(tmp_path):
         (b"a,b\n", r"a.csv' holds no rows"),
         (b"a,b,a\n1,2,3\n", r"several columns called 'a'"),
         (b"a,b,A\n1,2,3\n", r"several columns called 'a' \(in SQL, case makes no difference\): 'a', 'A'"),
+        (
+            b"a,b\n" + b"1,2\n" * 30 + b"x" * 3_000_000 + b",1\n",
+            r"a.csv', line 32: the line is longer than 2 MB",
+        ),
+        (b"a,b\n1,unicode\r3,4\n", r"a.csv': it can't be read as CSV"),
         (b"a,b\n" + b"x" * 200_000 + b",1\n", r"a.csv' is not CSV: field larger than field limit"),
     ],
 )
