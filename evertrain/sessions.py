@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -37,9 +38,10 @@ def open_onnx(data: bytes, signature: Signature) -> Runner:
 
 
 def _open_session(data: bytes) -> Any:
+    # Read at its import, which else writes an id of this machine into the user's home and reports to its maker.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
-    onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1

@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -76,3 +81,19 @@ def test_what_the_runtime_cant_answer_is_our_error() -> None:
     run = open_onnx(converted(LinearRegression()), REGRESSION)
     with pytest.raises(ModelFailed, match="failed in ONNX Runtime"):
         run({"in_000": INPUTS["in_000"].astype(np.float64), "in_001": INPUTS["in_001"]})
+
+
+def test_onnx_runtime_writes_down_and_reports_nothing(tmp_path: Path) -> None:
+    """At its import it would leave an id of the machine in the user's home."""
+    program = "from evertrain.sessions import _open_session; _open_session(b'no model')"
+    homes = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        check=False,
+        env={**os.environ, **homes},
+        capture_output=True,
+        text=True,
+    )
+
+    assert "BundleRefused" in done.stderr
+    assert not list(tmp_path.iterdir())
