@@ -131,7 +131,8 @@ def describe_parameters(model: Any) -> dict[str, Any]:
     """The effective parameters of an estimator (of the inner one, if calibrated) as JSON values."""
     from sklearn.calibration import CalibratedClassifierCV
 
-    estimator = model.estimator if isinstance(model, CalibratedClassifierCV) else model
+    inner = model.estimator if isinstance(model, CalibratedClassifierCV) else None
+    estimator = model if inner is None else inner
     return {name: _as_json(value) for name, value in sorted(estimator.get_params(deep=False).items())}
 
 

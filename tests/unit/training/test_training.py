@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.linear_model import LogisticRegression
 
 from evertrain.config import PipelineConfig
@@ -162,6 +163,11 @@ def test_parameters_travel_as_json(folder: Path, store: Store) -> None:
     assert isinstance(trained.parameters["eps"], float)
     parameters = describe_parameters(LogisticRegression(C=np.inf))
     assert json.loads(json.dumps(parameters, allow_nan=False))["C"] == "inf"
+
+
+def test_a_calibration_of_no_estimator_in_particular_is_described_itself() -> None:
+    """scikit-learn's own calibrated classifier may be trained as it is, with its default inside."""
+    assert describe_parameters(CalibratedClassifierCV())["method"] == "sigmoid"
 
 
 def test_what_cant_be_kept_is_a_training_error(folder: Path, store: Store) -> None:
