@@ -38,7 +38,7 @@ def open_onnx(data: bytes, signature: Signature) -> Runner:
 
 
 def _open_session(data: bytes) -> Any:
-    # Read at its import, which else writes an id of this machine into the user's home and reports to its maker.
+    # Read at its import, which else writes an id of this machine into the user's home and reports it.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
