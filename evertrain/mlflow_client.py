@@ -49,6 +49,14 @@ def without_credentials(text: str) -> str:
     return _CREDENTIALS.sub("", text)
 
 
+def import_mlflow() -> None:
+    """Import MLflow, silent and without its telemetry; nothing else may be the first to import it."""
+    # Read when MLflow is imported, also by the processes that this one starts.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    with quiet():
+        import mlflow  # noqa: F401
+
+
 @contextmanager
 def mlflow_client(settings: Settings, doing: str) -> Iterator[MlflowClient]:
     """Give a client for the block; the embedded database is made at its first use.
@@ -64,10 +72,7 @@ def mlflow_client(settings: Settings, doing: str) -> Iterator[MlflowClient]:
         RegistryUnavailable: MLflow doesn't answer in time, or its database is busy.
         RegistryError: MLflow refuses; the message bears its address and its words.
     """
-    # Read when MLflow is imported, also by the processes that this one starts.
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    with quiet():
-        import mlflow  # noqa: F401
+    import_mlflow()
     with quiet(*_LOGGERS), _told(settings, doing), ExitStack() as stack:
         if settings.mlflow_uri is None:
             stack.enter_context(locked(settings.home / "mlflow.lock"))

@@ -8,13 +8,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
+from evertrain.mlflow_client import import_mlflow
 from evertrain.progress import step
 from evertrain.records import TrainOutcome, Trigger
 from evertrain.settings import Settings
 from flows.local_server import LocalServer, prefect_api
 from flows.prefect_faults import prefect_faults_told
 
-HEAVY = ("pandas", "sklearn.pipeline", "duckdb", "pyarrow.parquet", "mlflow")
+HEAVY = ("pandas", "sklearn.pipeline", "duckdb", "pyarrow.parquet")
 """Imported while the embedded server starts on the other core."""
 
 
@@ -64,6 +65,7 @@ def load_training_flow(server: LocalServer | None) -> TrainingFlow:
     with step("start", {}):
         for module in HEAVY:
             importlib.import_module(module)
+        import_mlflow()
         from flows.training import training_flow
 
         if server is not None:
