@@ -7,6 +7,7 @@ import os
 import sys
 import warnings
 from importlib.metadata import version
+from io import TextIOWrapper
 from typing import Annotated, NoReturn
 
 import typer
@@ -68,6 +69,10 @@ def main() -> NoReturn:
     if not sys.warnoptions:
         # Libraries' warnings are for their developers; what a user can act on, evertrain says itself.
         warnings.simplefilter("ignore")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A terminal that can't show a tick shows a question mark: no reason to fail.
+            stream.reconfigure(errors="replace")
     if "--json" in sys.argv:
         sys.exit(run_for_program())
     app()

@@ -9,7 +9,7 @@ import shutil
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -108,7 +108,9 @@ def _tell(error: Exception, output: Output) -> int:
         kind, code = type(error).__name__, UNEXPECTED
     else:
         message, kind, code = known.message, type(known).__name__, known.exit_code
-    output.answer(_failure(kind, message, code))
+    # Where the answer itself can't be written, standard error still says why.
+    with suppress(OSError):
+        output.answer(_failure(kind, message, code))
     Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]error[/] {_escaped(message)}")
     return code
 
@@ -117,7 +119,8 @@ def _as_ours(error: Exception) -> EvertrainError | None:
     if isinstance(error, EvertrainError):
         return error
     if isinstance(error, OSError) and error.errno in NO_ROOM:
-        return StorageError(f"{error.strerror}: {error.filename}; make room, or move EVERTRAIN_HOME.")
+        place = error.filename or "standard output"
+        return StorageError(f"{error.strerror}: {place}; make room, or move EVERTRAIN_HOME.")
     return None
 
 

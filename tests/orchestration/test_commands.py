@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -270,3 +272,38 @@ def test_version_and_help_answer(home: Path, evertrain: Run, capfd: pytest.Captu
     for command in ("check", "train", "serve", "rollback", "demo"):
         assert evertrain(command, "--help") == 0
         assert f"evertrain {command}" in capfd.readouterr().out
+
+
+def test_a_terminal_without_unicode_is_no_reason_to_fail(
+    home: Path, write_pipeline: Write, evertrain: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What its encoding lacks shows as a question mark, and the exit code stays the command's."""
+    path = write_pipeline()
+    path.write_text(path.read_text().replace("target: default", "target: größe"))
+    shown = BytesIO()
+    monkeypatch.setattr("sys.stdout", TextIOWrapper(shown, encoding="ascii", write_through=True))
+
+    code = evertrain("check", str(path))
+
+    assert code == 0
+    assert b"gr??e" in shown.getvalue()
+
+
+def test_an_answer_that_cannot_be_written_is_told(
+    home: Path, write_pipeline: Write, evertrain: Run, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A full disk under standard output is exit 5, in one line on standard error."""
+    path = str(write_pipeline())
+    kept = os.dup(1)
+    with Path("/dev/full").open("wb") as full:
+        os.dup2(full.fileno(), 1)
+    try:
+        code = evertrain("check", path, "--json")
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+    said = capfd.readouterr().err
+    assert code == 5
+    assert "No space left on device: standard output" in said
+    assert "Traceback" not in said
