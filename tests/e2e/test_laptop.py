@@ -23,10 +23,13 @@ def run(
     *arguments: str, folder: Path, home: Path, python: tuple[str, ...] = ()
 ) -> subprocess.CompletedProcess[str]:
     """Type a command as a user would, with nothing running before."""
+    # Tests that ran earlier in this process may have named a server of theirs.
+    theirs = ("PREFECT_API_URL", "MLFLOW_TRACKING_URI")
+    environment = {name: value for name, value in os.environ.items() if name not in theirs}
     return subprocess.run(
         [sys.executable, *python, "-m", "evertrain.cli", *arguments],
         cwd=folder,
-        env={**os.environ, "EVERTRAIN_HOME": str(home)},
+        env={**environment, "EVERTRAIN_HOME": str(home)},
         capture_output=True,
         text=True,
         timeout=280,

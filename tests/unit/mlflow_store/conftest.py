@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -43,6 +44,14 @@ SIGNATURE = Signature(
     classes=("No", "Yes"),
     has_probabilities=True,
 )
+
+
+@pytest.fixture(autouse=True)
+def mlflow_s_address_is_forgotten():
+    """MLflow writes the address that a test sets into the environment, where later tests would find it."""
+    yield
+    if "mlflow" in sys.modules:
+        sys.modules["mlflow"].set_tracking_uri(None)
 
 
 @pytest.fixture(scope="session")
