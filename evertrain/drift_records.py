@@ -1,0 +1,119 @@
+"""Owns the frozen values of a drift check: what a bundle promises to compare, and what a check found."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from evertrain.records import FeatureKind, Record, TrainOutcome
+
+RetrainAction = Literal["none", "unconfirmed", "cooldown", "already_running", "started", "failed"]
+
+
+class PastCheck(Record):
+    """A drift check as the policy remembers it: when, against which generation's champion, what fired."""
+
+    as_of: str
+    generation: int
+    triggers: tuple[str, ...] = ()
+
+
+class DriftColumn(Record):
+    """How one feature's drift is told: fixed when its model was trained, whatever a window's size."""
+
+    name: str
+    kind: FeatureKind
+    method: str
+    threshold: float
+
+
+class DriftPlan(Record):
+    """How drift is told from a bundle's training rows; part of the bundle."""
+
+    columns: tuple[DriftColumn, ...] = ()
+
+
+class ColumnDrift(Record):
+    """One feature's drift; ``score`` is None where it couldn't be told, and ``reason`` says why."""
+
+    name: str
+    method: str
+    score: float | None
+    threshold: float
+    drifted: bool
+    reason: str | None = None
+    missing_reference_share: float = 0.0
+    missing_current_share: float = 0.0
+
+
+class DriftMeasured(Record):
+    """All features' drift, and the share of them that drifted."""
+
+    columns: tuple[ColumnDrift, ...]
+    share: float
+    max_share: float
+    rows_reference: int
+    rows_current: int
+
+    @property
+    def drifted(self) -> bool:
+        """Whether more features drifted than may."""
+        return self.share > self.max_share
+
+
+class PerformanceMeasured(Record):
+    """The champion's metric on the newest labelled rows beside its hold-out value.
+
+    ``drop`` is how much worse it has become, in the metric's bad direction.
+    """
+
+    metric: str
+    value: float
+    holdout: float
+    drop: float
+    max_drop: float
+    rows: int
+    fired: bool
+
+
+class RegretMeasured(Record):
+    """A probe that learnt from newer rows beside the champion, both on the newest labelled rows."""
+
+    metric: str
+    champion: float
+    probe: float
+    gain: float
+    low: float
+    high: float
+    min_gain: float
+    rows: int
+    fired: bool
+
+
+class CheckedRows(Record):
+    """How many rows a drift check compared."""
+
+    reference: int
+    current: int
+
+
+class DriftOutcome(Record):
+    """What a drift check came to: printed by ``drift --json``. ``why`` is the policy's reason."""
+
+    pipeline: str
+    decision: Literal["steady", "drifted", "too_little_data"]
+    triggers: tuple[str, ...] = ()
+    retrain: RetrainAction = "none"
+    why: str
+    train: TrainOutcome | None = None
+    failure: str | None = None
+    champion: int
+    as_of: datetime
+    share: float | None = None
+    max_share: float
+    columns: tuple[ColumnDrift, ...] = ()
+    performance: PerformanceMeasured | None = None
+    regret: RegretMeasured | None = None
+    notes: tuple[str, ...] = ()
+    rows: CheckedRows
+    report: str | None = None

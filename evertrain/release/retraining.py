@@ -1,0 +1,58 @@
+"""Owns what a drift check may write to the journal: its finding, and the start and end of a retrain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from evertrain.drift_records import PastCheck, RetrainAction
+from evertrain.errors import Conflict
+from evertrain.journal.chain import JSON, Draft
+from evertrain.release import Decide
+from evertrain.release.state import PipelineState
+
+AskPolicy = Callable[[PipelineState], tuple[RetrainAction, str]]
+
+
+def decide_checked(check: PastCheck, evidence: Mapping[str, JSON], ask: AskPolicy) -> Decide:
+    """Write a check's finding together with what the policy, asked in the state at hand, does about it.
+
+    Args:
+        check: When it looked, against which champion, what fired.
+        evidence: What it measured, for the audit.
+        ask: The policy: from the state to an action and its reason.
+    """
+
+    def decide(state: PipelineState) -> Draft:
+        action, reason = ask(state)
+        facts: dict[str, JSON] = {
+            "as_of": check.as_of,
+            "generation": check.generation,
+            "triggers": list(check.triggers),
+            "retrain": action,
+        }
+        return Draft("checked", {**facts, "evidence": dict(evidence)}, reason)
+
+    return decide
+
+
+def decide_retrain_started(as_of: str, ask: AskPolicy, *, fence: int) -> Decide:
+    """Start the retrain that a check decided on, under the claim *fence*.
+
+    The policy is asked again: between the check and the claim another check may have had its retrain.
+
+    Returns:
+        A decision that raises Conflict, with the policy's ``action``, where it says no more.
+    """
+
+    def decide(state: PipelineState) -> Draft:
+        action, reason = ask(state)
+        if action != "started":
+            raise Conflict(f"Another check was first: {reason}.", action=action)
+        return Draft("retrain_started", {"as_of": as_of}, reason, fence)
+
+    return decide
+
+
+def decide_retrain_ended(decision: str, reason: str = "", *, fence: int) -> Decide:
+    """Write what the retrain came to: a training run's decision, or ``failed``."""
+    return lambda _: Draft("retrain_ended", {"decision": decision}, reason, fence)

@@ -1,0 +1,92 @@
+"""Owns what a pipeline is after its journal's entries: claims, versions, champions, checks, retrains."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from evertrain.liveness import ProcessIdentity
+from evertrain.drift_records import PastCheck
+
+Status: TypeAlias = Literal["registered", "held", "champion", "previous", "retired", "rolled_back"]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Who holds a purpose; ``number`` is the entry's number and the fencing token, ``since`` its time."""
+
+    number: int
+    purpose: str
+    owner: ProcessIdentity
+    actor: str
+    since: str
+    attempt: int
+    lease_seconds: float
+
+
+@dataclass(frozen=True)
+class VersionState:
+    """One registered version: its facts (digests but for ``run_id``), and how it fared.
+
+    Attributes:
+        status: Where it stands now.
+        reasons: Why it was held; empty if it isn't.
+        judged_generation: The generation whose champion it was last judged against; None: not yet judged.
+    """
+
+    version: int
+    run_key: str
+    run_id: str
+    bundle: str
+    snapshot: str
+    config: str
+    code: str
+    status: Status = "registered"
+    reasons: tuple[str, ...] = ()
+    judged_generation: int | None = None
+
+
+@dataclass(frozen=True)
+class Retrain:
+    """The last retrain that a drift check started; ``ended`` is what it came to, None while nobody said."""
+
+    as_of: str
+    ended: str | None = None
+
+
+@dataclass(frozen=True)
+class PipelineState:
+    """One pipeline after its journal's entries.
+
+    Attributes:
+        number: The last entry that changed something.
+        claims: By purpose, each claim that is held.
+        versions: By number, each registered version.
+        champions: The versions that a rollback would go back through, oldest first; the last is the champion.
+        generation: How often the champion has changed.
+        checks: The last drift checks, oldest first, at most a hundred.
+        retrain: The last retrain that a drift check started.
+    """
+
+    number: int = 0
+    claims: Mapping[str, Claim] = field(default_factory=dict)
+    versions: Mapping[int, VersionState] = field(default_factory=dict)
+    champions: tuple[int, ...] = ()
+    generation: int = 0
+    checks: tuple[PastCheck, ...] = ()
+    retrain: Retrain | None = None
+
+    @property
+    def champion(self) -> int | None:
+        """The version that serves; None before the first promotion."""
+        return self.champions[-1] if self.champions else None
+
+    @property
+    def previous(self) -> int | None:
+        """The version that a plain rollback returns to; None if there is none."""
+        return self.champions[-2] if len(self.champions) > 1 else None
+
+    def find_run(self, run_key: str) -> VersionState | None:
+        """The version that was registered under *run_key*; None if there is none."""
+        return next((version for version in self.versions.values() if version.run_key == run_key), None)
