@@ -1,13 +1,21 @@
-"""Owns the walls around the tests: no file in the user's home, no call home, no process left behind."""
+"""Owns the walls around the tests (no file in the home, no call home, no process left behind), and S3."""
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
+import socket
+import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -19,6 +27,7 @@ ROOT = pytest.StashKey[Path]()
 LEFT_BEHIND = pytest.StashKey[list[str]]()
 GRACE_SECONDS = 10
 FORGOTTEN = ("CI", "PORT", "PYTHONUNBUFFERED")
+S3_START_SECONDS = 60
 OURS = ("EVERTRAIN_", "MLFLOW_", "PREFECT_", "AWS_", "GITHUB_")
 
 
@@ -130,3 +139,155 @@ def describe(process: psutil.Process) -> str:
         return f"pid {process.pid}: {' '.join(process.cmdline())[:300]}"
     except psutil.NoSuchProcess:
         return f"pid {process.pid}: ended meanwhile"
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """A real S3 server on this machine, its administrator's keys and those of one who may only read."""
+
+    endpoint: str
+    access_key: str = "evertrain-admin"
+    secret_key: str = "made-up-secret"
+    reader_key: str = "evertrain-reader"
+    reader_secret: str = "another-secret"
+
+    def environment(self) -> dict[str, str]:
+        """What boto3 reads: these variables point its own chain at this server."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+
+    def client(self) -> Any:
+        """A boto3 client of the administrator."""
+        import boto3
+        from botocore.config import Config
+
+        return boto3.session.Session().client(
+            "s3",
+            endpoint_url=self.endpoint,
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+            region_name="us-east-1",
+            config=Config(connect_timeout=1, read_timeout=5, retries={"total_max_attempts": 1}),
+        )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let one of xdist's workers run all that needs the S3 server: it takes seconds to start."""
+    for item in items:
+        if "s3_server" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("s3"))
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A SeaweedFS that takes writes; started once a session, at its first use."""
+    with run_s3_server(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture
+def s3_bucket(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a new bucket; the environment points boto3 at its server."""
+    for name, value in s3_server.environment().items():
+        monkeypatch.setenv(name, value)
+    bucket = f"bucket-{secrets.token_hex(6)}"
+    s3_server.client().create_bucket(Bucket=bucket)
+    return bucket
+
+
+@contextmanager
+def run_s3_server(folder: Path) -> Iterator[S3Server]:
+    """Run SeaweedFS with its files in *folder*; SIGTERM would take it 25 seconds."""
+    ports = free_ports(4)
+    server = S3Server(f"http://127.0.0.1:{ports[3]}")
+    log = folder / "weed.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            weed_command(folder, server, ports), stdout=output, stderr=output, cwd=folder
+        )
+    try:
+        wait_until_written(server, process, log)
+        yield server
+    finally:
+        process.kill()
+        process.wait()
+
+
+def weed_command(folder: Path, server: S3Server, ports: list[int]) -> list[str]:
+    """The command line of one master, volume server, filer and S3 gateway, on loopback."""
+    identities = [
+        identity("admin", server.access_key, server.secret_key, "Admin", "Read", "List", "Tagging", "Write"),
+        identity("reader", server.reader_key, server.reader_secret, "Read", "List"),
+    ]
+    (folder / "identities.json").write_text(json.dumps({"identities": identities}))
+    (folder / "data").mkdir()
+    options = {
+        "dir": folder / "data",
+        "ip": "127.0.0.1",
+        "ip.bind": "127.0.0.1",
+        "master.port": ports[0],
+        "master.electionTimeout": "1s",
+        "master.heartbeatInterval": "100ms",
+        "master.telemetry": "false",
+        "master.volumeSizeLimitMB": 64,
+        "master.volumePreallocate": "false",
+        "volume.port": ports[1],
+        "volume.max": 100,
+        "filer.port": ports[2],
+        "filer.localSocket": folder / "f.sock",
+        "s3": "true",
+        "s3.port": ports[3],
+        "s3.localSocket": folder / "s.sock",
+        "s3.config": folder / "identities.json",
+        "s3.iam": "false",
+        "s3.port.iceberg": 0,
+        "s3.port.lance": 0,
+    }
+    return [str(Path(sys.executable).with_name("weed")), "server", *(f"-{k}={v}" for k, v in options.items())]
+
+
+def identity(name: str, key: str, secret: str, *actions: str) -> dict[str, Any]:
+    """Describe one who may use the server, as SeaweedFS reads it."""
+    return {"name": name, "credentials": [{"accessKey": key, "secretKey": secret}], "actions": actions}
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on; SeaweedFS takes the one 10,000 above each too."""
+    found: list[int] = []
+    while len(found) < count:
+        port = 20000 + secrets.randbelow(12000)
+        if port not in found and is_free(port) and is_free(port + 10000):
+            found.append(port)
+    return found
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on *port* now."""
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def wait_until_written(server: S3Server, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until an object can be put: the health check is green before that."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    deadline = time.monotonic() + S3_START_SECONDS
+    client = server.client()
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            client.create_bucket(Bucket="ready")
+            client.put_object(Bucket="ready", Key="ready", Body=b"ready")
+        except (BotoCoreError, ClientError):
+            time.sleep(0.2)
+        else:
+            return
+    raise RuntimeError(f"SeaweedFS did not start:\n{log.read_text()[-4000:]}")
