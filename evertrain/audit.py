@@ -18,6 +18,9 @@ _WHAT = {
     "held": "version {version} held in generation {generation}",
     "promoted": "version {version} promoted, generation {generation}",
     "rolled_back": "version {from} rolled back to {to}, generation {generation}",
+    "checked": "drift checked as of {as_of} in generation {generation}: retrain {retrain}",
+    "retrain_started": "retrain started as of {as_of}",
+    "retrain_ended": "retrain ended: {decision}",
     "alias_repaired": "alias {alias} put back from version {found} to {set}",
 }
 

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from evertrain.config import DriftConfig
-from evertrain.durations import spell_duration
 from evertrain.drift_records import PastCheck, RetrainAction
+from evertrain.durations import spell_duration
 
 
 class Action(NamedTuple):

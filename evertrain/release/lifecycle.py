@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from evertrain.journal.chain import Entry, Illegal
 from evertrain.drift_records import PastCheck
+from evertrain.journal.chain import Entry, Illegal
 from evertrain.release.fields import owner_of, positive, text, texts, whole_number
 from evertrain.release.state import Claim, PipelineState, Retrain, Status, VersionState
 

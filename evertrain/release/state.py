@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from evertrain.liveness import ProcessIdentity
 from evertrain.drift_records import PastCheck
+from evertrain.liveness import ProcessIdentity
 
 Status: TypeAlias = Literal["registered", "held", "champion", "previous", "retired", "rolled_back"]
 

@@ -1,0 +1,97 @@
+"""Tests of what drift checks write to the journal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from evertrain.drift_records import PastCheck
+from evertrain.errors import Conflict
+from evertrain.liveness import identify_process
+from evertrain.release import ReleaseJournal, decide_claimed, decide_released, open_journal
+from evertrain.release.lifecycle import MOST_CHECKS
+from evertrain.release.retraining import decide_checked, decide_retrain_ended, decide_retrain_started
+from evertrain.release.state import PipelineState
+from evertrain.storage import LocalStore
+
+CHECK = PastCheck(as_of="2013-05-01T00:00:00+00:00", generation=0, triggers=("data",))
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> ReleaseJournal:
+    return open_journal(LocalStore(tmp_path), "flights", "me")
+
+
+def start(_state: PipelineState) -> tuple:
+    return "started", "data fired"
+
+
+def claim_retrain(journal: ReleaseJournal) -> int:
+    _, state = journal.append(decide_claimed("retrain", identify_process(), 15.0))
+    return state.claims["retrain"].number
+
+
+def test_a_check_is_remembered_with_what_fired(journal: ReleaseJournal) -> None:
+    """The state knows the check; the entry holds its evidence and the policy's action and reason."""
+    entry, state = journal.append(decide_checked(CHECK, {"share": 0.5}, start))
+    assert state.checks == (CHECK,)
+    assert entry.data["evidence"] == {"share": 0.5}
+    assert (entry.data["retrain"], entry.reason) == ("started", "data fired")
+
+
+def test_the_policy_is_asked_in_the_state_at_hand(journal: ReleaseJournal) -> None:
+    """What another wrote in between is what the policy sees."""
+    seen = []
+
+    def ask(state: PipelineState) -> tuple:
+        seen.append(len(state.checks))
+        return "none", ""
+
+    journal.append(decide_checked(CHECK, {}, start))
+    journal.append(decide_checked(CHECK, {}, ask))
+    assert seen[-1] == 1
+
+
+def test_only_the_last_checks_are_kept_in_the_state(journal: ReleaseJournal) -> None:
+    """A journal of years has a state of bounded size."""
+    for _ in range(MOST_CHECKS + 3):
+        journal.append(decide_checked(CHECK, {}, start))
+    assert len(journal.read()[1].checks) == MOST_CHECKS
+
+
+def test_a_retrain_is_under_way_until_it_says_what_it_came_to(journal: ReleaseJournal) -> None:
+    """Started and not ended is what a killed retrain leaves behind."""
+    fence = claim_retrain(journal)
+    _, state = journal.append(decide_retrain_started(CHECK.as_of, start, fence=fence))
+    assert state.retrain is not None
+    assert (state.retrain.as_of, state.retrain.ended) == (CHECK.as_of, None)
+    _, state = journal.append(decide_retrain_ended("held", fence=fence))
+    assert state.retrain is not None
+    assert state.retrain.ended == "held"
+
+
+def test_a_retrain_that_the_policy_no_longer_wants_is_refused(journal: ReleaseJournal) -> None:
+    """Between check and claim another check may have had its retrain."""
+    fence = claim_retrain(journal)
+    with pytest.raises(Conflict, match="cooldown of 24h") as refused:
+        journal.append(
+            decide_retrain_started(CHECK.as_of, lambda _: ("cooldown", "cooldown of 24h"), fence=fence)
+        )
+    assert refused.value.attributes["action"] == "cooldown"
+
+
+def test_an_owner_who_lost_the_claim_changes_nothing(journal: ReleaseJournal) -> None:
+    """A retrain's start and end count only under a claim that is held."""
+    fence = claim_retrain(journal)
+    journal.append(decide_released("retrain", fence))
+    with pytest.raises(Conflict):
+        journal.append(decide_retrain_started(CHECK.as_of, start, fence=fence))
+    assert journal.read()[1].retrain is None
+
+
+def test_a_retrain_that_was_never_started_cant_end(journal: ReleaseJournal) -> None:
+    """The fold ignores an end without a start."""
+    fence = claim_retrain(journal)
+    with pytest.raises(Conflict, match="no retrain"):
+        journal.append(decide_retrain_ended("held", fence=fence))
