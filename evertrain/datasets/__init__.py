@@ -11,6 +11,7 @@ from evertrain.datasets.snapshots import (
     HASH,
     SIDES,
     Slice,
+    read_manifest,
     read_side,
     read_snapshot,
     to_columns,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from evertrain.datasets.splits import Split
     from evertrain.datasets.tables import Table
 
-__all__ = ["Ingested", "ingest", "read_side", "read_snapshot", "source_digest", "to_columns"]
+__all__ = ["Ingested", "ingest", "read_manifest", "read_side", "read_snapshot", "source_digest", "to_columns"]
 
 # A part is a day, over longer spans a month, so that a window that moves on writes only what is new.
 DAYS_AS_PARTS = 100

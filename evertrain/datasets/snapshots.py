@@ -72,6 +72,22 @@ def write_manifest(store: Store, snapshot: Snapshot) -> None:
     store.put_if_absent(f"snapshots/{snapshot.digest}.json", snapshot.model_dump_json().encode())
 
 
+def read_manifest(store: Store, digest: str) -> Snapshot:
+    """Read the snapshot of *digest*, as ``write_manifest`` kept it.
+
+    Raises:
+        StorageError: There is none, or it can't be understood.
+    """
+    body = store.get(f"snapshots/{digest}.json")
+    try:
+        return Snapshot.model_validate_json(body or b"")
+    except ValueError as cause:
+        what = "is not in" if body is None else "can't be understood in"
+        raise StorageError(
+            f"Snapshot {digest[:12]} {what} the store {store.where}; its rows can't be read.", digest=digest
+        ) from cause
+
+
 def read_side(
     store: Store, snapshot: Snapshot, side: Side, *, target: str, labelled: bool = True
 ) -> pa.Table:

@@ -11,6 +11,7 @@ import pytest
 from evertrain.columns import encode_inputs, is_missing
 from evertrain.datasets.snapshots import (
     Slice,
+    read_manifest,
     read_side,
     read_snapshot,
     to_columns,
@@ -190,3 +191,17 @@ def test_arrays_suit_the_column_layer():
     assert inputs["in_000"].tolist()[0] == inputs["in_001"].tolist()[0] == 1.0
     assert inputs["in_002"].tolist() == ["x", "__missing__"]
     assert inputs["in_003_year"].tolist()[0] == 2013.0
+
+
+def test_a_manifest_is_found_by_its_digest(store: LocalStore) -> None:
+    """What was written is read back; one that isn't there, or is damaged, is told."""
+    snapshot = Snapshot(
+        digest="ab" * 32, rows=0, unlabelled=0, train_rows=0, holdout_rows=0, columns=(), parts=()
+    )
+    write_manifest(store, snapshot)
+    assert read_manifest(store, snapshot.digest) == snapshot
+    with pytest.raises(StorageError, match="cdcdcdcdcdcd is not in the store"):
+        read_manifest(store, "cd" * 32)
+    store.put(f"snapshots/{snapshot.digest}.json", b"{")
+    with pytest.raises(StorageError, match="can't be understood"):
+        read_manifest(store, snapshot.digest)
