@@ -18,7 +18,7 @@ _WHAT = {
     "held": "version {version} held in generation {generation}",
     "promoted": "version {version} promoted, generation {generation}",
     "rolled_back": "version {from} rolled back to {to}, generation {generation}",
-    "checked": "drift checked as of {as_of} in generation {generation}: retrain {retrain}",
+    "checked": "{decision} as of {as_of} in generation {generation}: retrain {retrain}",
     "retrain_started": "retrain started as of {as_of}",
     "retrain_ended": "retrain ended: {decision}",
     "alias_repaired": "alias {alias} put back from version {found} to {set}",
@@ -77,7 +77,13 @@ def _row(entry: Entry, ignored: str) -> AuditRow:
         at=entry.at,
         actor=entry.actor,
         kind=entry.kind,
-        what=ignored or _WHAT[entry.kind].format_map(entry.data),
+        what=ignored or _WHAT[entry.kind].format_map(entry.data) + _look(entry),
         why=entry.reason,
         version=version if isinstance(version, int) else None,
     )
+
+
+def _look(entry: Entry) -> str:
+    if entry.kind != "registered" or "look" not in entry.data:
+        return ""
+    return f"; look {entry.data['look']} at hold-out {entry.data['holdout']}"

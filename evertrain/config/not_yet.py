@@ -12,7 +12,8 @@ WORDS = "is not yet supported by this version"
 def find_dormant(config: PipelineConfig) -> tuple[str, ...]:
     """Name the parts that *config* sets, and that nothing acts on yet; they hinder no run."""
     sections = [name for name in DORMANT if name in config.model_fields_set]
-    return (*sections, *(["evaluation.slices"] if config.evaluation.slices else []))
+    judged = any(gate.type == "slices" for gate in config.evaluation.gates)
+    return (*sections, *(["evaluation.slices"] if config.evaluation.slices and not judged else []))
 
 
 def find_not_yet(config: PipelineConfig, *, has_champion: bool = False) -> list[Fault]:
@@ -36,10 +37,6 @@ def find_not_yet(config: PipelineConfig, *, has_champion: bool = False) -> list[
                 ("training", "search"), f"a search {WORDS}", "null: name the values under training.params"
             )
         )
-    for place, gate in enumerate(config.evaluation.gates):
-        if gate.type in ("slices", "latency"):
-            path = ("evaluation", "gates", place)
-            faults.append(fault_at(path, f"the gate {gate.type} {WORDS}", "other gates"))
     if config.promotion.approval == "required":
         faults.append(fault_at(("promotion", "approval"), f"an approval {WORDS}", "none"))
     strategy = config.promotion.strategy.type

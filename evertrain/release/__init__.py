@@ -55,14 +55,20 @@ def decide_registered(  # noqa: PLR0913 - the facts of a version, each by name
     snapshot: str,
     config: str,
     code: str,
+    look: int | None = None,
+    holdout: str | None = None,
     fence: int | None = None,
 ) -> Decide:
-    """Register *version* with its facts (digests but for *run_id*).
+    """Register *version* with its facts (digests but for *run_id* and *look*).
 
+    *look* and *holdout* are the ledger of reused hold-outs; where no champion was challenged there are none.
     The same facts twice change nothing; the same version or run key with other facts is a Conflict.
     """
     facts = {"run_key": run_key, "run_id": run_id, "bundle": bundle, "snapshot": snapshot, "config": config}
-    return lambda _: Draft("registered", {"version": version, **facts, "code": code}, fence=fence)
+    data: dict[str, JSON] = {"version": version, **facts, "code": code}
+    if look is not None:
+        data |= {"look": look, "holdout": holdout}
+    return lambda _: Draft("registered", data, fence=fence)
 
 
 def decide_held(

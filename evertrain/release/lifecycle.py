@@ -14,6 +14,7 @@ from evertrain.release.state import Claim, PipelineState, Retrain, Status, Versi
 __all__ = ["Claim", "PipelineState", "Status", "VersionState", "apply_entry"]
 
 MOST_CHECKS = 100
+TOO_LITTLE_DATA = "too_little_data"
 _WAS_CHAMPION = frozenset({"previous", "retired", "rolled_back"})
 
 
@@ -68,6 +69,8 @@ def _apply_registered(state: PipelineState, entry: Entry) -> PipelineState:
         snapshot=text(entry, "snapshot"),
         config=text(entry, "config"),
         code=text(entry, "code"),
+        look=whole_number(entry, "look") if "look" in entry.data else None,
+        holdout=text(entry, "holdout") if "look" in entry.data else None,
     )
     if version.version < 1:
         raise Illegal(f"{version.version} can't be a version")
@@ -124,6 +127,9 @@ def _apply_checked(state: PipelineState, entry: Entry) -> PipelineState:
         triggers=texts(entry, "triggers"),
     )
     text(entry, "retrain")
+    if text(entry, "decision") == TOO_LITTLE_DATA:
+        # A window without enough rows is no opinion.
+        return state
     return replace(state, checks=(*state.checks, check)[-MOST_CHECKS:])
 
 

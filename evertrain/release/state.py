@@ -33,6 +33,9 @@ class VersionState:
         status: Where it stands now.
         reasons: Why it was held; empty if it isn't.
         judged_generation: The generation whose champion it was last judged against; None: not yet judged.
+        look: Which challenger, counted from 1, it was on (mostly) these held-out rows; None: it met no
+            champion.
+        holdout: The digest of those rows' fingerprints; None as ``look``.
     """
 
     version: int
@@ -45,6 +48,8 @@ class VersionState:
     status: Status = "registered"
     reasons: tuple[str, ...] = ()
     judged_generation: int | None = None
+    look: int | None = None
+    holdout: str | None = None
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ def journal(tmp_path: Path) -> ReleaseJournal:
     journal.append(decide_taken_over(journal.read()[1].claims["train"], OWNER, 15.0))
     journal.append(decide_registered(**run(1), fence=2))
     journal.append(decide_promoted(version=1, fence=2, reason="the first version"))
-    journal.append(decide_registered(**run(2), fence=2))
+    journal.append(decide_registered(**run(2), look=3, holdout="sha-h", fence=2))
     journal.append(decide_held(version=2, run_key="k2", reasons=["roc_auc fell"], fence=2))
     journal.append(decide_promoted(version=2))
     journal.append(decide_rolled_back(reason="complaints"))
@@ -65,7 +65,7 @@ def test_every_entry_has_a_row_that_says_what_and_why(journal: ReleaseJournal) -
         ("taken_over", "train taken over from claim 1 by process 7 on box, attempt 2", None),
         ("registered", "version 1 registered: bundle sha-b, snapshot sha-s", 1),
         ("promoted", "version 1 promoted, generation 1", 1),
-        ("registered", "version 2 registered: bundle sha-b, snapshot sha-s", 2),
+        ("registered", "version 2 registered: bundle sha-b, snapshot sha-s; look 3 at hold-out sha-h", 2),
         ("held", "version 2 held in generation 1", 2),
         ("promoted", "version 2 promoted, generation 2", 2),
         ("rolled_back", "version 2 rolled back to 1, generation 3", 1),

@@ -142,3 +142,13 @@ def test_other_facts_for_a_known_version_are_a_conflict(journal: ReleaseJournal)
         register(journal, 1, bundle="other")
     with pytest.raises(Conflict, match="registered as version 1"):
         register(journal, 2, run_key="run_key-1")
+
+
+def test_the_ledger_of_looks_is_part_of_a_version(journal: ReleaseJournal) -> None:
+    """A challenger's look at its hold-out is folded; old journals' versions have none."""
+    register(journal, 1)
+    register(journal, 2, look=1, holdout="rows")
+    found = journal.read()[1].versions
+    assert [(version.look, version.holdout) for version in found.values()] == [(None, None), (1, "rows")]
+    with pytest.raises(Conflict, match="other facts"):
+        register(journal, 2, look=2, holdout="rows")
