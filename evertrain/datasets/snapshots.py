@@ -118,6 +118,17 @@ def read_snapshot(store: Store, snapshot: Snapshot) -> pa.Table:
     return _read(store, snapshot.parts)
 
 
+def read_part(store: Store, part: Part) -> bytes:
+    """Read one part's Parquet bytes; raises StorageError if they are missing or not those that were written."""
+    data = store.get(part.key)
+    if data is None or hashlib.sha256(data).hexdigest() not in part.key:
+        state = "is missing from the store" if data is None else "doesn't hold the bytes that were written"
+        raise StorageError(
+            f"The snapshot's part {part.key!r} {state}; train again to write it anew.", key=part.key
+        )
+    return data
+
+
 def to_columns(table: pa.Table, names: Sequence[str]) -> dict[str, np.ndarray]:
     """Turn the columns *names* of an Arrow table into arrays that ``columns.encode_inputs`` takes.
 
@@ -157,18 +168,7 @@ def _read(store: Store, parts: Sequence[Part]) -> pa.Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    tables = []
-    for part in parts:
-        data = store.get(part.key)
-        if data is None or hashlib.sha256(data).hexdigest() not in part.key:
-            state = (
-                "is missing from the store" if data is None else "doesn't hold the bytes that were written"
-            )
-            raise StorageError(
-                f"The snapshot's part {part.key!r} {state}; train again to write it anew.", key=part.key
-            )
-        tables.append(pq.read_table(pa.BufferReader(data)))
-    return pa.concat_tables(tables)
+    return pa.concat_tables([pq.read_table(pa.BufferReader(read_part(store, part))) for part in parts])
 
 
 def _to_array(column: pa.ChunkedArray) -> np.ndarray:
