@@ -119,7 +119,7 @@ def read_snapshot(store: Store, snapshot: Snapshot) -> pa.Table:
 
 
 def read_part(store: Store, part: Part) -> bytes:
-    """Read one part's Parquet bytes; raises StorageError if they are missing or not those that were written."""
+    """Read one part's Parquet bytes; raises StorageError if they are missing or were changed."""
     data = store.get(part.key)
     if data is None or hashlib.sha256(data).hexdigest() not in part.key:
         state = "is missing from the store" if data is None else "doesn't hold the bytes that were written"
