@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from evertrain.records import FeatureKind, Record, TrainOutcome
+from evertrain.records import FeatureKind, LogicalType, Record, TrainOutcome
 
 RetrainAction = Literal["none", "unconfirmed", "cooldown", "already_running", "started", "failed"]
 
@@ -19,12 +19,18 @@ class PastCheck(Record):
 
 
 class DriftColumn(Record):
-    """How one feature's drift is told: fixed when its model was trained, whatever a window's size."""
+    """How one feature's drift is told: fixed when its model was trained, whatever a window's size.
+
+    A datetime feature has one of these for each ``part`` that its model sees; ``feature`` is then its name.
+    """
 
     name: str
     kind: FeatureKind
     method: str
     threshold: float
+    type: LogicalType = "other"
+    feature: str | None = None
+    part: str | None = None
 
 
 class DriftPlan(Record):
@@ -33,8 +39,24 @@ class DriftPlan(Record):
     columns: tuple[DriftColumn, ...] = ()
 
 
+class DriftShape(Record):
+    """How a column's known values are spread on both sides, as shares.
+
+    Numbers have ``edges``, one more than shares; the first and the last share hold what lies beyond, too.
+    Categories have ``labels``.
+    """
+
+    edges: tuple[float, ...] = ()
+    labels: tuple[str, ...] = ()
+    reference: tuple[float, ...]
+    current: tuple[float, ...]
+
+
 class ColumnDrift(Record):
-    """One feature's drift; ``score`` is None where it couldn't be told, and ``reason`` says why."""
+    """One feature's drift; ``score`` is None where it couldn't be told, and ``reason`` says why.
+
+    An infinite number counts as missing. Columns that drifted have a ``shape``.
+    """
 
     name: str
     method: str
@@ -44,10 +66,11 @@ class ColumnDrift(Record):
     reason: str | None = None
     missing_reference_share: float = 0.0
     missing_current_share: float = 0.0
+    shape: DriftShape | None = None
 
 
 class DriftMeasured(Record):
-    """All features' drift, and the share of them that drifted."""
+    """All features' drift, and the share of them that drifted; one that couldn't be told hasn't."""
 
     columns: tuple[ColumnDrift, ...]
     share: float
@@ -97,6 +120,14 @@ class CheckedRows(Record):
     current: int
 
 
+class Failure(Record):
+    """Why a retrain failed, and the exit code that says so."""
+
+    type: str
+    message: str
+    exit: int
+
+
 class DriftOutcome(Record):
     """What a drift check came to: printed by ``drift --json``. ``why`` is the policy's reason."""
 
@@ -106,7 +137,7 @@ class DriftOutcome(Record):
     retrain: RetrainAction = "none"
     why: str
     train: TrainOutcome | None = None
-    failure: str | None = None
+    failure: Failure | None = None
     champion: int
     as_of: datetime
     share: float | None = None

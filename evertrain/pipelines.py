@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from evertrain.config import PipelineConfig
-from evertrain.errors import ConfigError
+from evertrain.errors import ConfigError, DataRefused
 from evertrain.journal import head_key
-from evertrain.release import ReleaseJournal, open_journal
+from evertrain.release import PipelineState, ReleaseJournal, VersionState, open_journal
 from evertrain.settings import Settings
 from evertrain.storage import Store, attach_store, open_store
 
@@ -37,6 +37,22 @@ def open_pipeline(config: PipelineConfig, settings: Settings) -> Pipeline:
     """
     store = open_store(settings.store)
     return Pipeline(config, settings, store, open_journal(store, config.name, settings.actor))
+
+
+def find_champion(pipeline: Pipeline) -> tuple[PipelineState, VersionState]:
+    """Read the pipeline's state, and the version that serves in it.
+
+    Raises:
+        DataRefused: There is no champion yet.
+        JournalTampered: The journal's chain doesn't hold.
+    """
+    _, state = pipeline.journal.read()
+    if state.champion is None:
+        raise DataRefused(
+            f"Pipeline {pipeline.name!r} has no champion, so there is nothing that could have drifted. "
+            "Train one first: evertrain train with this pipeline's YAML."
+        )
+    return state, state.versions[state.champion]
 
 
 def open_existing_journal(name: str, settings: Settings) -> ReleaseJournal:

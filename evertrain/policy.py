@@ -52,7 +52,8 @@ def decide_action(
         return Action("unconfirmed", told)
     if retrained_as_of is not None:
         passed = datetime.fromisoformat(check.as_of) - datetime.fromisoformat(retrained_as_of)
-        if passed < config.cooldown:
+        # Without a cooldown too, the very same moment has nothing new to learn from.
+        if passed < config.cooldown or not passed:
             wait = spell_duration(config.cooldown)
             return Action("cooldown", f"the last retrain saw data up to {retrained_as_of}; {wait} must pass")
     return Action("started", f"{' and '.join(check.triggers)} fired")

@@ -13,10 +13,11 @@ from evertrain.release.state import PipelineState
 AskPolicy = Callable[[PipelineState], tuple[RetrainAction, str]]
 
 
-def decide_checked(check: PastCheck, evidence: Mapping[str, JSON], ask: AskPolicy) -> Decide:
+def decide_checked(decision: str, check: PastCheck, evidence: Mapping[str, JSON], ask: AskPolicy) -> Decide:
     """Write a check's finding together with what the policy, asked in the state at hand, does about it.
 
     Args:
+        decision: What it found; a check of too little data is written and confirms nothing.
         check: When it looked, against which champion, what fired.
         evidence: What it measured, for the audit.
         ask: The policy: from the state to an action and its reason.
@@ -25,6 +26,7 @@ def decide_checked(check: PastCheck, evidence: Mapping[str, JSON], ask: AskPolic
     def decide(state: PipelineState) -> Draft:
         action, reason = ask(state)
         facts: dict[str, JSON] = {
+            "decision": decision,
             "as_of": check.as_of,
             "generation": check.generation,
             "triggers": list(check.triggers),

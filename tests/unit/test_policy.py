@@ -83,6 +83,12 @@ def test_cooldown_counts_in_as_of_time(hours: int, expected: str) -> None:
     assert decide(policy(), check(0, "data"), retrained_as_of=before).name == expected
 
 
+def test_one_moment_is_retrained_on_once_even_without_a_cooldown() -> None:
+    """Checks at once of the same data start one retrain, whatever the policy."""
+    assert decide(policy(cooldown_hours=0), check(0, "data"), retrained_as_of=check(0).as_of).name == "cooldown"
+    assert decide(policy(cooldown_hours=0), check(1, "data"), retrained_as_of=check(0).as_of).name == "started"
+
+
 def test_a_check_of_older_data_than_the_last_retrain_saw_starts_nothing() -> None:
     """A replay of the past doesn't undo the cooldown."""
     later = (START + timedelta(days=30)).isoformat()

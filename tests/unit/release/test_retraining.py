@@ -34,7 +34,7 @@ def claim_retrain(journal: ReleaseJournal) -> int:
 
 def test_a_check_is_remembered_with_what_fired(journal: ReleaseJournal) -> None:
     """The state knows the check; the entry holds its evidence and the policy's action and reason."""
-    entry, state = journal.append(decide_checked(CHECK, {"share": 0.5}, start))
+    entry, state = journal.append(decide_checked("drifted", CHECK, {"share": 0.5}, start))
     assert state.checks == (CHECK,)
     assert entry.data["evidence"] == {"share": 0.5}
     assert (entry.data["retrain"], entry.reason) == ("started", "data fired")
@@ -48,15 +48,22 @@ def test_the_policy_is_asked_in_the_state_at_hand(journal: ReleaseJournal) -> No
         seen.append(len(state.checks))
         return "none", ""
 
-    journal.append(decide_checked(CHECK, {}, start))
-    journal.append(decide_checked(CHECK, {}, ask))
+    journal.append(decide_checked("drifted", CHECK, {}, start))
+    journal.append(decide_checked("drifted", CHECK, {}, ask))
     assert seen[-1] == 1
+
+
+def test_a_check_of_too_little_data_is_written_and_confirms_nothing(journal: ReleaseJournal) -> None:
+    """The audit shows that it looked; the policy doesn't count it."""
+    entry, state = journal.append(decide_checked("too_little_data", CHECK, {}, start))
+    assert entry.data["decision"] == "too_little_data"
+    assert state.checks == ()
 
 
 def test_only_the_last_checks_are_kept_in_the_state(journal: ReleaseJournal) -> None:
     """A journal of years has a state of bounded size."""
     for _ in range(MOST_CHECKS + 3):
-        journal.append(decide_checked(CHECK, {}, start))
+        journal.append(decide_checked("drifted", CHECK, {}, start))
     assert len(journal.read()[1].checks) == MOST_CHECKS
 
 

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evertrain.errors import StorageError
 from evertrain.records import GateResult, TrainOutcome
+from evertrain.summaries.markdown import escape, one_line, spell_number, spell_table, write_text
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from evertrain.settings import Settings
 
 VERDICTS = {"pass": "✅ pass", "fail": "❌ fail", "not_shown": "➖ not shown"}
-MOST_CHARACTERS = 600
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|~$&])")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -27,9 +25,9 @@ def append_for_ci(outcome: TrainOutcome, settings: Settings, run_url: str | None
         StorageError: A file can't be written.
     """
     if settings.step_summary:
-        _write(settings.step_summary, f"{markdown_summary(outcome, run_url)}\n", mode="a")
+        write_text(settings.step_summary, f"{markdown_summary(outcome, run_url)}\n", mode="a")
     if settings.step_output:
-        _write(settings.step_output, output_lines(outcome, run_url), mode="a")
+        write_text(settings.step_output, output_lines(outcome, run_url), mode="a")
 
 
 def write_junit(outcome: TrainOutcome, path: Path) -> None:
@@ -38,7 +36,7 @@ def write_junit(outcome: TrainOutcome, path: Path) -> None:
     Raises:
         StorageError: The file can't be written.
     """
-    _write(path, junit_xml(outcome), mode="w")
+    write_text(path, junit_xml(outcome), mode="w")
 
 
 def markdown_summary(outcome: TrainOutcome, run_url: str | None = None) -> str:
@@ -51,28 +49,28 @@ def markdown_summary(outcome: TrainOutcome, run_url: str | None = None) -> str:
         *([f"champion, version {champion.version}"] if champion else []),
     ]
     rows = [
-        [_plain(name), _number(value), *([_number(champion.metrics.get(name))] if champion else [])]
+        [escape(name), spell_number(value), *([spell_number(champion.metrics.get(name))] if champion else [])]
         for name, value in outcome.metrics.items()
     ]
     gates = [
-        [f"{gate.type} {_plain(gate.metric or '')}".strip(), VERDICTS[gate.verdict], _plain(gate.reason)]
+        [f"{gate.type} {escape(gate.metric or '')}".strip(), VERDICTS[gate.verdict], escape(gate.reason)]
         for gate in outcome.gates
     ]
     parts = [
-        f"## {_plain(outcome.pipeline)} version {outcome.version}: {outcome.decision}{again}",
-        "\n".join(f"- {_plain(reason)}" for reason in outcome.reasons),
-        _table(head, rows),
-        _table(["gate", "verdict", "why"], gates) if gates else "No gates are named.",
+        f"## {escape(outcome.pipeline)} version {outcome.version}: {outcome.decision}{again}",
+        "\n".join(f"- {escape(reason)}" for reason in outcome.reasons),
+        spell_table(head, rows),
+        spell_table(["gate", "verdict", "why"], gates) if gates else "No gates are named.",
         f"{outcome.snapshot.rows:,} rows in snapshot `{outcome.snapshot.digest[:12]}`, "
         f"bundle `{outcome.bundle.digest[:12]}` ({outcome.bundle.runtime}), MLflow run `{outcome.run_id}`.",
-        f"[The run in MLflow]({_one_line(run_url)})" if run_url else "",
+        f"[The run in MLflow]({one_line(run_url)})" if run_url else "",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def output_lines(outcome: TrainOutcome, run_url: str | None = None) -> str:
     """Spell ``decision=``, ``version=`` and ``run_url=``, one a line."""
-    return f"decision={outcome.decision}\nversion={outcome.version}\nrun_url={_one_line(run_url or '')}\n"
+    return f"decision={outcome.decision}\nversion={outcome.version}\nrun_url={one_line(run_url or '')}\n"
 
 
 def junit_xml(outcome: TrainOutcome) -> str:
@@ -108,34 +106,3 @@ def _test_case(pipeline: str, gate: GateResult) -> Element:
     attributes = {} if gate.verdict == "pass" else {"message": reason}
     SubElement(case, tag, attributes).text = reason
     return case
-
-
-def _write(path: Path, text: str, *, mode: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open(mode, encoding="utf-8") as file:
-            file.write(text)
-    except OSError as cause:
-        reason = cause.strerror or type(cause).__name__
-        raise StorageError(
-            f"{path} can't be written ({reason}); name a file in a folder you may write to."
-        ) from cause
-
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.5g}"
-
-
-def _plain(text: str) -> str:
-    line = _one_line(text)
-    short = line if len(line) <= MOST_CHARACTERS else f"{line[: MOST_CHARACTERS - 1]}…"
-    return _MARKDOWN.sub(r"\\\1", short)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
