@@ -22,6 +22,8 @@ Document = TypeVar("Document", bound=BaseModel)
 MANIFEST = "manifest.json"
 MODEL_FILES: Mapping[Runtime, str] = {"onnx": "model.onnx", "native": "model.skops"}
 DOCUMENTS = ("signature.json", "golden.json", "statistics.json", "provenance.json")
+DRIFT = "drift.json"
+"""The one document that a bundle may lack: those made before drift was looked for have none."""
 
 
 class BundleFile(Record):
@@ -69,7 +71,7 @@ def write_bundle(store: Store, runtime: Runtime, files: Mapping[str, bytes], cre
     Args:
         store: Where ``bundles/<digest>/`` is made.
         runtime: Which model file is among *files*.
-        files: By name: the model and the four documents.
+        files: By name: the model, the four documents, and ``drift.json`` where there is one.
         created_by: The version of evertrain that made it.
 
     Raises:

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from evertrain.bundle_files import MODEL_FILES, Golden, Runtime, parse_document, read_bundle
+from evertrain.bundle_files import DRIFT, MODEL_FILES, Golden, Runtime, parse_document, read_bundle
 from evertrain.columns import Values, encode_inputs
+from evertrain.drift_records import DriftPlan
 from evertrain.errors import BundleRefused, EvertrainError, ModelFailed
 from evertrain.native import open_native
 from evertrain.predictions import Prediction, Runner, compare_predictions
@@ -34,6 +35,7 @@ class Bundle:
         provenance: What the bundle was made from (digests, run key, library versions).
         size_bytes: Of all its files.
         run: The model behind the column layer.
+        drift: How drift from its training rows is told; None in bundles that were made before there was one.
     """
 
     digest: str
@@ -44,6 +46,7 @@ class Bundle:
     provenance: Mapping[str, str] = field(repr=False)
     size_bytes: int
     run: Runner = field(repr=False)
+    drift: DriftPlan | None = field(default=None, repr=False)
 
     def predict(self, columns: Mapping[str, Values]) -> Prediction:
         """Answer raw rows.
@@ -92,7 +95,12 @@ def load_bundle(store: Store, digest: str) -> Bundle:
         provenance=json.loads(files["provenance.json"]),
         size_bytes=sum(len(data) for data in files.values()),
         run=open_model(manifest.runtime, files[MODEL_FILES[manifest.runtime]], signature),
+        drift=_parse_drift(files.get(DRIFT), digest),
     )
+
+
+def _parse_drift(data: bytes | None, digest: str) -> DriftPlan | None:
+    return None if data is None else parse_document(DriftPlan, data, f"{DRIFT} of bundle {digest[:12]}")
 
 
 def check_golden(bundle: Bundle) -> None:

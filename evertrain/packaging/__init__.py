@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from evertrain.bundle_files import MODEL_FILES, Runtime, write_bundle
+from evertrain.bundle_files import DRIFT, MODEL_FILES, Runtime, write_bundle
 from evertrain.canonical import canonical_json
 from evertrain.columns import InputSpec, encode_inputs, input_names
 from evertrain.config import PipelineConfig
 from evertrain.datasets import Ingested, read_side, to_columns
+from evertrain.drift import plan_drift
 from evertrain.errors import BundleRefused, ModelFailed, TrainingError
 from evertrain.native import load_native, native_runner
 from evertrain.packaging.conversion import Conversion, convert_apart, find_inexact
@@ -77,6 +78,7 @@ def package(
         "golden.json": canonical_json(golden.model_dump(mode="json")),
         "statistics.json": canonical_json(describe_features(features, learnt)),
         "provenance.json": canonical_json({**_versions(), **provenance}),
+        DRIFT: canonical_json(plan_drift(features).model_dump(mode="json")),
     }
     return BundleRef(
         digest=write_bundle(store, packed.runtime, files, version("evertrain")),

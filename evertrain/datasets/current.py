@@ -1,0 +1,99 @@
+"""Owns the rows that a drift check compares: the newest window of the source, and what came before it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from evertrain.config import PipelineConfig, WindowConfig
+from evertrain.datasets.stored_rows import StoredRows, reference_rows
+from evertrain.datasets.times import to_aware
+from evertrain.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from evertrain.datasets.splits import Split
+    from evertrain.datasets.tables import Table
+
+__all__ = ["CurrentRows", "StoredRows", "open_current", "reference_rows"]
+
+
+class CurrentRows(StoredRows):
+    """The rows of ``drift.current.window`` before ``as_of``, labelled or not; times are UTC.
+
+    Attributes:
+        as_of: Where the window ends; the window begins one ``window`` before, exclusively.
+        newest: The newest row's time at or before ``as_of``, in the window or not.
+        window: How long it is.
+        before: The rows of the window of the same length just before: what ``reference: rolling`` means.
+    """
+
+    def __init__(self, table: Table, split: Split, window: timedelta) -> None:
+        assert split.as_of is not None
+        assert split.newest is not None
+        super().__init__(*_rows_where(table, "current"))
+        self.before = StoredRows(*_rows_where(table, "NOT current"))
+        self.as_of: datetime = to_aware(split.as_of)
+        self.newest: datetime = to_aware(split.newest)
+        self.window = window
+
+
+@contextmanager
+def open_current(config: PipelineConfig, *, as_of: datetime | None, now: datetime) -> Iterator[CurrentRows]:
+    """Read the newest rows of the source, after ``data.query``; none are there where the window is empty.
+
+    Args:
+        config: The pipeline.
+        as_of: Rows with a later timestamp don't exist; None: now, or the newest row where that is earlier.
+        now: This moment; a time without a zone is UTC.
+
+    Yields:
+        The rows, readable for as long as the block runs.
+
+    Raises:
+        ConfigError: ``drift.current.from`` is the prediction log, there is no ``data.timestamp``, or the
+            source or query can't be used.
+        SourceError: The data can't be had: no file, unreadable, empty, a column missing, a failing query.
+        DataRefused: A column isn't what its role asks for, or no row lies at or before as-of.
+    """
+    from evertrain.datasets import _match
+    from evertrain.datasets.queries import open_table
+    from evertrain.datasets.roles import require_columns, settle_roles
+    from evertrain.datasets.splits import split_rows
+
+    _require_timestamp(config)
+    with open_table(_match(config), config.data.query) as found:
+        require_columns(found, config)
+        table = settle_roles(found, config)
+        window = config.drift.current.window
+        # The rolling reference is learnt from, as it were, and the current rows are held out.
+        data = config.data.model_copy(update={"window": WindowConfig(train=window, holdout=window)})
+        split = split_rows(table, data, as_of=as_of, now=now)
+        kept = split.kept if config.drift.reference == "rolling" else split.holdout
+        yield CurrentRows(table.keep("windows", kept, current=split.holdout), split, window)
+
+
+def _rows_where(table: Table, where: str) -> tuple[tuple[str, ...], int, Callable[[str], pa.ChunkedArray]]:
+    (rows,) = table.fetch_one("count(*)", where=where)
+
+    def read(name: str) -> pa.ChunkedArray:
+        return table.stream(table.cell(name).sql, where=where).read_all().column(0)
+
+    return table.names, rows, read
+
+
+def _require_timestamp(config: PipelineConfig) -> None:
+    if config.drift.current.from_ == "predictions":
+        raise ConfigError(
+            "drift.current.from: predictions is not yet supported by this version; use source.",
+            path="drift.current.from",
+        )
+    if config.data.timestamp is None:
+        raise ConfigError(
+            "data.timestamp: a drift check compares the newest rows with older ones; name the column that "
+            "holds the rows' times.",
+            path="data.timestamp",
+        )
