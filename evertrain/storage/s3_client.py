@@ -24,12 +24,12 @@ _WRONG_KEY = frozenset(
         "TokenRefreshRequired",
     }
 )
-_FORBIDDEN = frozenset({"AccessDenied", "AllAccessDisabled", "AccountProblem", "403", "401"})
 _BUSY = frozenset(
     {
         "ConditionalRequestConflict",
         "InternalError",
         "OperationAborted",
+        "PreconditionFailed",
         "RequestTimeout",
         "ServiceUnavailable",
         "SlowDown",
@@ -37,6 +37,10 @@ _BUSY = frozenset(
         "TooManyRequests",
     }
 )
+_ADVICE = {
+    "NoSuchBucket": "there is no such bucket: create it, or correct its name",
+    "RequestTimeTooSkewed": "this machine's clock differs too much from the store's: set it",
+}
 _CREDENTIALS = (
     "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN), or the profile or role "
     "that they should come from."
@@ -89,7 +93,8 @@ def s3_faults_told(what: str, where: str) -> Iterator[None]:
 
     Raises:
         StorageUnavailable: It doesn't answer, or is busy: a later try may succeed.
-        StorageError: It refuses: wrong credentials, no such bucket, no right.
+        StorageError: It refuses: wrong credentials, no such bucket, no right. ``code`` among the attributes
+            is S3's own.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -97,7 +102,7 @@ def s3_faults_told(what: str, where: str) -> Iterator[None]:
         yield
     except ClientError as cause:
         kind, why = _explain_answer(cause, where)
-        raise kind(f"Can't {what} in {where}: {why}", store=where) from cause
+        raise kind(f"Can't {what} in {where}: {why}", store=where, code=s3_error_code(cause)) from cause
     except BotoCoreError as cause:
         kind, why = _explain_fault(cause)
         raise kind(f"Can't {what} in {where}: {why}", store=where) from cause
@@ -112,22 +117,17 @@ def s3_error_code(error: Exception) -> str:
 def _explain_answer(error: Any, where: str) -> tuple[type[StorageError], str]:
     code = s3_error_code(error)
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    if code in _BUSY or status == 429 or status >= 500:
+        return StorageUnavailable, f"the store is busy or failing ({code or status}). Try again."
     if code in _WRONG_KEY:
         return StorageError, f"the credentials are wrong or have expired ({code}). {_CREDENTIALS}"
-    if code in _FORBIDDEN or (status in (401, 403) and code != "RequestTimeTooSkewed"):
+    if code in _ADVICE:
+        return StorageError, f"{_ADVICE[code]} ({code})."
+    if status in (401, 403):
         return StorageError, (
             f"these credentials have no right to do that ({code}). Allow them to list the bucket and to get, "
             "put and delete its objects."
         )
-    if code == "NoSuchBucket":
-        return StorageError, "there is no such bucket (NoSuchBucket). Create it, or correct its name."
-    if code == "RequestTimeTooSkewed":
-        return (
-            StorageError,
-            f"this machine's clock differs too much from the store's ({code}). Set the clock.",
-        )
-    if code in _BUSY or status == 429 or status >= 500:
-        return StorageUnavailable, f"the store is busy or failing ({code or status}). Try again."
     return StorageError, f"it answered {code or status}. Look at what {where} is and who answers there."
 
 

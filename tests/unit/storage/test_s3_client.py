@@ -15,9 +15,9 @@ def test_the_client_reads_the_environment_and_works(s3_bucket: str) -> None:
     assert client.get_object(Bucket=s3_bucket, Key="a b/ä")["Body"].read() == b"1"
 
 
-def read_object(bucket: str, *, client: object = None) -> None:
+def read_object(bucket: str) -> None:
     with s3_faults_told("read 'k'", f"s3://{bucket}"):
-        (client or s3_client()).get_object(Bucket=bucket, Key="k")
+        s3_client().list_objects_v2(Bucket=bucket)
 
 
 def test_a_missing_bucket_is_named(s3_bucket: str) -> None:
@@ -27,7 +27,7 @@ def test_a_missing_bucket_is_named(s3_bucket: str) -> None:
     ) as told:
         read_object("not-there-1")
     assert not isinstance(told.value, Transient)
-    assert told.value.attributes == {"store": "s3://not-there-1"}
+    assert told.value.attributes == {"store": "s3://not-there-1", "code": "NoSuchBucket"}
 
 
 @pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
