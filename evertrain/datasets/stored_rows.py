@@ -47,7 +47,11 @@ class StoredRows:
         """One column's distinct values, a missing one among them, and how many rows have each."""
         import pyarrow as pa
 
-        counted = self._read(name).value_counts()
+        found = self._read(name)
+        if pa.types.is_nested(found.type):
+            # Arrow doesn't compare lists and records: none is taken for another.
+            return self.column(name), np.ones(self.rows, dtype=np.int64)
+        counted = found.value_counts()
         values = pa.chunked_array([counted.field("values")])
         return to_columns(pa.table({name: values}), [name])[name], counted.field("counts").to_numpy()
 
