@@ -72,7 +72,8 @@ def open_current(config: PipelineConfig, *, as_of: datetime | None, now: datetim
         # The rolling reference is learnt from, as it were, and the current rows are held out.
         data = config.data.model_copy(update={"window": WindowConfig(train=window, holdout=window)})
         split = split_rows(table, data, as_of=as_of, now=now)
-        kept = split.kept if config.drift.reference == "rolling" else split.holdout
+        newest = f"({split.kept}) AND ({split.holdout})"
+        kept = split.kept if config.drift.reference == "rolling" else newest
         yield CurrentRows(table.keep("windows", kept, current=split.holdout), split, window)
 
 
