@@ -84,12 +84,14 @@ class Snapshot(Record):
     """The rows a run reads: a manifest of parts; the digest is over logical rows, not file bytes.
 
     ``rows`` counts both sides and the unlabelled; ``train_rows`` and ``holdout_rows`` count labelled rows.
+    ``quarantined`` rows are in none of them: they lie under ``quarantine_key``, and the digest covers them.
     """
 
     digest: str
     rows: int
     unlabelled: int
     quarantined: int = 0
+    quarantine_key: str | None = None
     train_rows: int
     holdout_rows: int
     without_timestamp: int = 0
@@ -99,8 +101,22 @@ class Snapshot(Record):
     parts: tuple[Part, ...]
 
 
+class Masked(Record):
+    """What our own mask of one expectation, the ``index``-th of the YAML, found in all rows.
+
+    Only where it is not ``met``, ``mostly`` considered, were its unexpected rows set aside.
+    """
+
+    index: int
+    unexpected_rows: int
+    met: bool
+
+
 class ExpectationResult(Record):
-    """Great Expectations' verdict on one expectation, with up to five examples of what broke it."""
+    """Great Expectations' verdict on one expectation, with up to five examples of what broke it.
+
+    ``quarantined_rows`` stands where the unexpected rows were set aside, so that the run may go on.
+    """
 
     type: str
     column: str | None = None
@@ -110,18 +126,58 @@ class ExpectationResult(Record):
     observed: str | None = None
     examples: tuple[str, ...] = ()
     arguments: dict[str, Any] = {}
+    quarantined_rows: int | None = None
+
+    @property
+    def stops(self) -> bool:
+        """Whether it failed, and its rows weren't set aside."""
+        return not self.success and self.quarantined_rows is None
 
 
 class ValidationReport(Record):
-    """What Great Expectations said of a snapshot."""
+    """What Great Expectations said of a snapshot and of the ``quarantined`` rows, which ``rows`` counts too.
+
+    A ``success`` unless an expectation failed whose rows weren't set aside.
+    """
 
     success: bool
     rows: int
     results: tuple[ExpectationResult, ...] = ()
+    quarantined: int = 0
+
+
+class Trial(Record):
+    """One try of a search: its parameters, its score on each fold it was judged on, and their mean.
+
+    ``value`` stands where all folds were judged: a pruned trial fell behind before, a failed one says why.
+    """
+
+    number: int
+    params: dict[str, Any]
+    scores: tuple[float, ...] = ()
+    value: float | None = None
+    state: Literal["complete", "pruned", "failed"]
+    seconds: float
+    reason: str | None = None
+
+
+class Search(Record):
+    """What a search for parameters found: each trial in its order, and the number of the best.
+
+    Trial 0 has the parameters that the YAML names; ``planned`` is how many trials were asked for.
+    """
+
+    metric: str
+    trials: tuple[Trial, ...]
+    best: int
+    planned: int
 
 
 class TrainedModel(Record):
-    """A fitted estimator behind the column layer, kept as skops under our own type list."""
+    """A fitted estimator behind the column layer, kept as skops under our own type list.
+
+    ``warnings`` say what may be wrong with the rows it learnt from, in a user's words.
+    """
 
     key: str
     digest: str
@@ -130,6 +186,8 @@ class TrainedModel(Record):
     parameters: dict[str, Any]
     fit_seconds: float
     train_rows: int
+    search: Search | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class Parity(Record):
@@ -169,6 +227,57 @@ class Gain(Record):
     high: float
 
 
+class SliceGain(Record):
+    """What a slice of the held-out rows gains: those where ``column`` is ``value``.
+
+    Figures only where it is shown; else ``missing`` says why not. ``confidence`` is the one that Holm's
+    correction left it.
+    """
+
+    column: str
+    value: str
+    rows: int
+    verdict: Verdict
+    gain: float | None = None
+    low: float | None = None
+    high: float | None = None
+    confidence: float | None = None
+    missing: str | None = None
+
+
+class SliceGains(Record):
+    """What one gate sees of slices: the worst first, then those not shown, the largest first.
+
+    Attributes:
+        shown: How many slices were compared.
+        total: How many there are.
+        slices: The first two hundred of them.
+    """
+
+    metric: str
+    max_regression: float
+    min_rows: int
+    shown: int
+    total: int
+    slices: tuple[SliceGain, ...]
+
+
+class Latency(Record):
+    """How long one row took through the bundle.
+
+    Measured anew it differs: whoever replays a verdict takes it as given.
+
+    Attributes:
+        calls: How many calls were timed, after warm-up.
+        tries: How often that was done; this is the quickest.
+    """
+
+    calls: int
+    tries: int = 1
+    p50_ms: float
+    p99_ms: float
+
+
 class ChampionScore(Record):
     """The champion's metrics on the very rows the challenger was judged on."""
 
@@ -188,7 +297,8 @@ class Curve(Record):
 class Evaluation(Record):
     """Challenger and champion on the same held-out rows, both scored through the code that serves.
 
-    ``resamples`` is how many times those rows were drawn again for the intervals.
+    ``resamples`` is how many times those rows were drawn again for the intervals; rows count alike, whatever
+    their ``data.weight``. ``look`` is which challenger on (mostly) these rows this is, counted from 1.
     """
 
     rows: int
@@ -198,12 +308,15 @@ class Evaluation(Record):
     champion_missing: str | None = None
     gains: tuple[Gain, ...] = ()
     curves: tuple[Curve, ...] = ()
+    look: int | None = None
+    slices: tuple[SliceGains, ...] = ()
 
 
 class GateEvidence(Record):
     """All that a gate may look at."""
 
     evaluation: Evaluation
+    latency: Latency | None = None
     signature: Signature
     champion_signature: Signature | None = None
     allow_signature_change: bool = False
@@ -213,9 +326,20 @@ class GateEvidence(Record):
         wanted = (metric, confidence)
         return next((g for g in self.evaluation.gains if (g.metric, g.confidence) == wanted), None)
 
+    def slice_gains(self, metric: str, max_regression: float, min_rows: int) -> SliceGains | None:
+        """Find the slices as a gate of these arguments sees them; None where nothing could be compared."""
+        wanted = (metric, max_regression, min_rows)
+        found = ((each.metric, each.max_regression, each.min_rows) for each in self.evaluation.slices)
+        return next(
+            (each for each, key in zip(self.evaluation.slices, found, strict=True) if key == wanted), None
+        )
+
 
 class GateResult(Record):
-    """One gate's verdict; ``gain``, ``low`` and ``high`` only where two models were compared."""
+    """One gate's verdict; ``gain``, ``low`` and ``high`` only where two models were compared.
+
+    The gate ``slices`` gives those of the worst slice, and ``slices`` beside them.
+    """
 
     type: str
     metric: str | None = None
@@ -224,14 +348,21 @@ class GateResult(Record):
     low: float | None = None
     high: float | None = None
     reason: str
+    slices: tuple[SliceGain, ...] = ()
 
 
 class Judgement(Record):
-    """A candidate's evaluation and verdicts, and the generation whose champion it was held against."""
+    """A candidate's evaluation and verdicts, and the generation whose champion it was held against.
+
+    ``holdout`` is the digest of the held-out rows' fingerprints, where this was a look at them. All but
+    ``latency`` follows from the rows, the bundles and the seed, bit by bit; the verdicts from all of it.
+    """
 
     generation: int
     evaluation: Evaluation
     gates: tuple[GateResult, ...]
+    latency: Latency | None = None
+    holdout: str | None = None
 
     @property
     def held_because(self) -> tuple[str, ...]:
@@ -271,6 +402,14 @@ class BundleSummary(Record):
     runtime: Literal["onnx", "native"]
 
 
+class Quarantined(Record):
+    """How many rows were set aside for one expectation; a row may stand under several."""
+
+    type: str
+    column: str | None
+    rows: int
+
+
 class TrainOutcome(Record):
     """What a training run came to: printed by ``train --json`` and kept as the run's last step record."""
 
@@ -285,6 +424,7 @@ class TrainOutcome(Record):
     champion: ChampionSummary | None = None
     gates: tuple[GateResult, ...] = ()
     snapshot: SnapshotSummary
+    quarantined: tuple[Quarantined, ...] = ()
     bundle: BundleSummary
     generation: int = 0
     seconds: dict[str, float] = {}

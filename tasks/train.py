@@ -36,7 +36,7 @@ def train_task(run: Run) -> TrainedModel:
     with step("train", run.seconds) as note:
         trained = run.recorded("train", TrainedModel)
         if trained is None:
-            trained = train(run.config, run.ingested, run.pipeline.store, run.pipeline.settings)
+            trained = train(run.config, run.ingested, run.pipeline.store, run.pipeline.settings, run.records)
             run.records.write("train", trained)
         estimator = trained.estimator.rpartition(".")[2]
         note.text = f"{estimator} on {len(trained.signature.features)} features"

@@ -7,41 +7,55 @@ import json
 import time
 from typing import Any
 
-import numpy as np
-
-from evertrain.columns import encode_inputs, encode_target, input_names
 from evertrain.config import PipelineConfig
-from evertrain.datasets import Ingested, read_side, to_columns
+from evertrain.datasets import Ingested
 from evertrain.errors import BundleRefused, TrainingError
 from evertrain.native import dump_native
 from evertrain.records import Label, Signature, TrainedModel
+from evertrain.runs import StepRecords
 from evertrain.settings import Settings
 from evertrain.storage import Store
-from evertrain.training.fitting import TrainingRows, fit_pipeline
+from evertrain.training.fitting import fit_pipeline
+from evertrain.training.rows import read_rows
+from evertrain.training.search import choose_parameters, search_parameters
+
+__all__ = ["describe_parameters", "read_rows", "train"]
 
 
-def train(config: PipelineConfig, ingested: Ingested, store: Store, settings: Settings) -> TrainedModel:
+def train(
+    config: PipelineConfig,
+    ingested: Ingested,
+    store: Store,
+    settings: Settings,
+    records: StepRecords | None = None,
+) -> TrainedModel:
     """Fit the pipeline's estimator on the labelled rows of the training side and keep it.
+
+    Where the pipeline has a search, its best parameters are those that are fitted, on all these rows.
 
     Args:
         config: The pipeline.
         ingested: The snapshot and the feature plan.
         store: Holds the snapshot; receives ``models/<sha256>.skops``.
         settings: Says which packages an estimator may come from.
+        records: The run's step records, where a search keeps its finished trials; None: nowhere.
 
     Returns:
-        Where the fitted model lies, and the signature it will be served with.
+        Where the fitted model lies, the signature it will be served with, and what a search found.
 
     Raises:
         ConfigError: The estimator isn't one that may be used.
-        TrainingError: It can't be fitted on these rows, can't answer them, or can't be kept.
+        TrainingError: It can't be fitted on these rows, can't answer them, or can't be kept; or a search
+            found nothing.
     """
     from evertrain.config.estimators import resolve_estimator
 
     kind = resolve_estimator(config.training.estimator, config.training.params, settings)
     rows, classes = read_rows(config, ingested, store)
+    found = search_parameters(kind, config, rows, records) if config.training.search else None
+    training = choose_parameters(config.training, found) if found else config.training
     started = time.perf_counter()
-    pipeline = fit_pipeline(kind, config.training, rows)
+    pipeline = fit_pipeline(kind, training, rows)
     fit_seconds = time.perf_counter() - started
     data = _dump(config, pipeline)
     digest = hashlib.sha256(data).hexdigest()
@@ -55,51 +69,8 @@ def train(config: PipelineConfig, ingested: Ingested, store: Store, settings: Se
         parameters=describe_parameters(pipeline[-1]),
         fit_seconds=fit_seconds,
         train_rows=len(rows.target),
+        search=found,
     )
-
-
-def read_rows(
-    config: PipelineConfig, ingested: Ingested, store: Store
-) -> tuple[TrainingRows, tuple[Label, ...] | None]:
-    """Read the labelled rows of the training side as what an estimator learns from.
-
-    Returns:
-        The rows, and the classes that occur among them in the order of their codes (None for regression).
-    """
-    data, features = config.data, ingested.plan.features
-    table = read_side(store, ingested.snapshot, "train", target=data.target)
-    extra = [name for name in (data.timestamp, data.weight) if name is not None]
-    columns = to_columns(table, [*dict.fromkeys([*(each.name for each in features), data.target, *extra])])
-    target, classes = _encode_target(columns[data.target], ingested.classes)
-    rows = TrainingRows(
-        inputs=encode_inputs(features, columns),
-        specs=input_names(features),
-        target=target,
-        is_classification=classes is not None,
-        weights=None if data.weight is None else columns[data.weight].astype(np.float64),
-        newest=_newest_fifth(None if data.timestamp is None else columns[data.timestamp], len(target)),
-    )
-    return rows, classes
-
-
-def _encode_target(
-    labels: np.ndarray, classes: tuple[Label, ...] | None
-) -> tuple[np.ndarray, tuple[Label, ...] | None]:
-    if classes is None:
-        return labels.astype(np.float64), None
-    codes = encode_target(labels, classes)
-    seen, codes = np.unique(codes, return_inverse=True)
-    return codes.astype(np.int64), tuple(classes[code] for code in seen)
-
-
-def _newest_fifth(timestamps: np.ndarray | None, rows: int) -> np.ndarray:
-    """Mark the newest fifth; without timestamps every fifth row, for the snapshot's order is stable."""
-    newest: np.ndarray = np.arange(rows) % 5 == 4
-    if timestamps is not None:
-        order = np.argsort(timestamps, kind="stable")
-        newest = np.zeros(rows, dtype=bool)
-        newest[order[rows - rows // 5 :]] = True
-    return newest
 
 
 def _dump(config: PipelineConfig, pipeline: Any) -> bytes:

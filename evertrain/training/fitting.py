@@ -4,52 +4,33 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from evertrain.columns import InputSpec
 from evertrain.config import TrainingConfig
 from evertrain.errors import TrainingError
 from evertrain.native import as_frame
 from evertrain.training.preprocessing import build_preprocessor
+from evertrain.training.rows import TrainingRows
 
 TRIAL_ROWS = 1000
 
 logger = logging.getLogger("evertrain.training")
 
 
-@dataclass(frozen=True, eq=False)
-class TrainingRows:
-    """What an estimator learns from.
-
-    Attributes:
-        inputs: By input name, shape (n,): what the column layer made.
-        specs: The inputs in their order.
-        target: Shape (n,): int64 class codes from 0 without a gap, or float64.
-        is_classification: Which of the two *target* is.
-        weights: float64, shape (n,), not negative; None: all alike.
-        newest: Boolean, shape (n,): the newest fifth, on which a calibration is fitted.
-    """
-
-    inputs: Mapping[str, np.ndarray]
-    specs: Sequence[InputSpec]
-    target: np.ndarray
-    is_classification: bool
-    weights: np.ndarray | None
-    newest: np.ndarray
-
-
-def fit_pipeline(kind: type[Any], config: TrainingConfig, rows: TrainingRows) -> Any:
+def fit_pipeline(
+    kind: type[Any], config: TrainingConfig, rows: TrainingRows, *, tell_warnings: bool = True
+) -> Any:
     """Fit an estimator behind its preprocessing.
 
     Args:
         kind: The estimator's class.
         config: Its parameters, the seed, class weights and calibration.
         rows: What it learns from; not modified.
+        tell_warnings: Whether the log gets what the estimator warns of.
 
     Returns:
         A fitted Pipeline of two steps, ``inputs`` and ``model``, that answers the rows' first thousand.
@@ -59,7 +40,7 @@ def fit_pipeline(kind: type[Any], config: TrainingConfig, rows: TrainingRows) ->
     """
     from sklearn.pipeline import Pipeline
 
-    with _told(config.estimator):
+    with told(config.estimator, tell_warnings=tell_warnings):
         estimator = make_estimator(kind, config)
         weights = _weigh(estimator, config, rows)
         learnt = ~rows.newest if config.calibration != "none" else np.ones(len(rows.target), dtype=bool)
@@ -171,8 +152,8 @@ def _try_out(pipeline: Any, frame: Any, config: TrainingConfig) -> None:
 
 
 @contextmanager
-def _told(estimator: str) -> Iterator[None]:
-    """Turn whatever an estimator raises into a TrainingError, and its warnings into one log line each."""
+def told(estimator: str, *, tell_warnings: bool) -> Iterator[None]:
+    """Turn whatever *estimator* raises into a TrainingError, and its warnings into one log line each."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -182,5 +163,7 @@ def _told(estimator: str) -> Iterator[None]:
         except Exception as cause:
             line = next(iter(str(cause).strip().splitlines()), "")
             raise TrainingError(f"{estimator} failed to fit: {type(cause).__name__}: {line[:500]}") from cause
-    for text in dict.fromkeys(f"{each.category.__name__}: {each.message}" for each in caught):
+    for text in dict.fromkeys(
+        f"{each.category.__name__}: {each.message}" for each in caught if tell_warnings
+    ):
         logger.warning("%s: %s", estimator, " ".join(text.split())[:500])

@@ -18,7 +18,8 @@ from evertrain.columns import InputSpec
 from evertrain.config import TrainingConfig
 from evertrain.errors import TrainingError
 from evertrain.native import as_frame
-from evertrain.training.fitting import TrainingRows, fit_pipeline, make_estimator
+from evertrain.training.fitting import fit_pipeline, make_estimator
+from evertrain.training.rows import TrainingRows
 
 SPECS = (InputSpec("in_000", "float"), InputSpec("in_001", "string"))
 
