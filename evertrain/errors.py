@@ -86,6 +86,10 @@ class ServiceError(EvertrainError):
     exit_code = 5
 
 
+class DatabaseUnavailable(ServiceError):
+    """The database that a source names doesn't answer, after all tries."""
+
+
 class Conflict(EvertrainError):
     """Someone else moved first: the claim, the number or the version is taken."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from evertrain.canonical import digest_of
 from evertrain.datasets import Ingested, source_digest
@@ -15,29 +16,44 @@ INGEST = "ingest"
 OUTCOME = "outcome"
 
 
-def ingest_records(pipeline: Pipeline, as_of: datetime | None) -> StepRecords:
-    """Open the records of what *pipeline*'s source holds now, as seen at *as_of*."""
+def ingest_records(pipeline: Pipeline, as_of: datetime | None) -> StepRecords | None:
+    """Open the records of what *pipeline*'s source holds now, as seen at *as_of*.
+
+    None where only reading tells what a source holds: a database's or a function's rows are read by every
+    run, and it is their snapshot that shows that nothing changed.
+    """
+    source = source_digest(pipeline.config)
+    if source is None:
+        return None
     facts = {
         "pipeline": pipeline.name,
         "data": pipeline.config.model_dump(mode="json", by_alias=True)["data"],
         "task": pipeline.config.evaluation.task,
+        **_quarantine(pipeline),
         "as_of": as_of.isoformat() if as_of else None,
-        "source": source_digest(pipeline.config),
+        "source": source,
         "code": code_digest(),
     }
     return StepRecords(pipeline.store, digest_of(facts))
 
 
-def remember_ingested(records: StepRecords, ingested: Ingested, as_of: datetime | None) -> None:
+def _quarantine(pipeline: Pipeline) -> dict[str, Any]:
+    """What decides at ingest which rows are set aside."""
+    validation = pipeline.config.validation
+    return {"quarantine": validation.model_dump(mode="json")} if validation.on_failure == "quarantine" else {}
+
+
+def remember_ingested(records: StepRecords | None, ingested: Ingested, as_of: datetime | None) -> None:
     """Keep *ingested* for the next run, unless time alone would change it: rows that lie in the future."""
     snapshot = ingested.snapshot
-    if as_of is not None or snapshot.as_of == snapshot.newest:
+    if records is not None and (as_of is not None or snapshot.as_of == snapshot.newest):
         records.write(INGEST, ingested)
 
 
 def recall_ingested(pipeline: Pipeline, as_of: datetime | None) -> Ingested | None:
     """Find what an earlier run ingested from the very same source."""
-    return ingest_records(pipeline, as_of).read(INGEST, Ingested)
+    records = ingest_records(pipeline, as_of)
+    return records.read(INGEST, Ingested) if records else None
 
 
 def run_records(pipeline: Pipeline, ingested: Ingested) -> tuple[str, StepRecords]:

@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from evertrain.durations import Span
 from evertrain.numbers import VariableName
+
+_QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|--[^\n]*|/\*.*?\*/""", re.DOTALL)
+_READS = re.compile(r"[(\s]*(SELECT|WITH|VALUES|TABLE)\b", re.IGNORECASE)
+_WRITES = re.compile(r"\b(INSERT|UPDATE|DELETE|MERGE|INTO)\b", re.IGNORECASE)
+
+
+def refuse_writing(query: str) -> str:
+    """Refuse what isn't one reading statement: not every database has a transaction that can't write.
+
+    Raises:
+        ValueError: *query* is several statements, or one that writes.
+    """
+    bare = _QUOTED.sub(" ", query).strip().removesuffix(";")
+    if ";" in bare or not _READS.match(bare):
+        raise ValueError("expected one SELECT, without a semicolon inside")
+    found = _WRITES.search(bare)
+    if found:
+        raise ValueError(f"expected a SELECT that writes nothing; quote a column called {found[0]}")
+    return query
 
 
 class FilesSource(BaseModel):
-    """CSV, Parquet or JSON lines: a local path, a glob, or an object-store prefix."""
+    """CSV, Parquet or JSON lines: a local path or glob, or an object's address such as s3://bucket/*.csv."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     type: Literal["files"]
@@ -18,12 +40,18 @@ class FilesSource(BaseModel):
 
 
 class SqlSource(BaseModel):
-    """One read-only query against any SQLAlchemy URL, named by an environment variable."""
+    """One read-only query against any SQLAlchemy URL, named by an environment variable.
+
+    ``timeout`` bounds the whole reading.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     type: Literal["sql"]
     url_env: VariableName
-    query: str = Field(min_length=1, examples=["SELECT * FROM flights"])
+    query: Annotated[
+        str, AfterValidator(refuse_writing), Field(min_length=1, examples=["SELECT * FROM flights"])
+    ]
+    timeout: Span = timedelta(minutes=30)
 
 
 class PythonSource(BaseModel):

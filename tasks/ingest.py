@@ -16,7 +16,7 @@ def ingest_task(pipeline: Pipeline, as_of: datetime | None, seconds: dict[str, f
     """Read the source into a snapshot, or recall the one that the very same source gave before."""
     with step("ingest", seconds) as note:
         records = ingest_records(pipeline, as_of)
-        ingested = records.read(INGEST, Ingested)
+        ingested = records.read(INGEST, Ingested) if records else None
         if ingested is None:
             ingested = ingest(pipeline.config, pipeline.store, as_of=as_of, now=datetime.now(UTC))
             remember_ingested(records, ingested, as_of)

@@ -23,12 +23,7 @@ def find_not_yet(config: PipelineConfig, *, has_champion: bool = False) -> list[
         config: The pipeline.
         has_champion: Whether a version serves already; the first is promoted at once by any strategy.
     """
-    source = config.data.source
     faults = []
-    if source.type != "files":
-        faults.append(fault_at(("data", "source", "type"), f"{source.type} {WORDS}", "files"))
-    elif source.uri.startswith("s3://"):
-        faults.append(fault_at(("data", "source", "uri"), f"s3:// {WORDS}", "a local path or glob"))
     if config.validation.on_failure == "quarantine":
         faults.append(fault_at(("validation", "on_failure"), f"quarantine {WORDS}", "stop"))
     if config.training.search is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evertrain.config import PipelineConfig
@@ -18,11 +17,10 @@ from evertrain.datasets.snapshots import (
     write_manifest,
     write_parts,
 )
-from evertrain.datasets.source_files import digest_files, match_files
+from evertrain.datasets.source_reading import digest_source, source_files
 from evertrain.datasets.times import show_time, to_aware
-from evertrain.errors import ConfigError, DataRefused
+from evertrain.errors import DataRefused
 from evertrain.records import FeaturePlan, Label, Record, Snapshot
-from evertrain.sources import FilesSource
 from evertrain.storage import Store
 
 if TYPE_CHECKING:
@@ -47,14 +45,17 @@ class Ingested(Record):
     notes: tuple[str, ...] = ()
 
 
-def source_digest(config: PipelineConfig) -> str:
-    """SHA-256 over the names and contents of the source's files; imports nothing heavy.
+def source_digest(config: PipelineConfig) -> str | None:
+    """SHA-256 over the names and contents of the source's files or objects; imports nothing heavy.
+
+    Returns:
+        None where only its rows tell: a database's or a function's.
 
     Raises:
-        ConfigError: The source isn't local files.
-        SourceError: There is no such file, or one can't be read.
+        SourceError: There is no such file or object, or a file can't be read.
+        StorageError: The bucket can't be listed.
     """
-    return digest_files(_match(config))
+    return digest_source(config.data.source)
 
 
 def ingest(config: PipelineConfig, store: Store, *, as_of: datetime | None, now: datetime) -> Ingested:
@@ -67,8 +68,10 @@ def ingest(config: PipelineConfig, store: Store, *, as_of: datetime | None, now:
         now: This moment; a time without a zone is UTC.
 
     Raises:
-        ConfigError: The source isn't local files, or the query isn't one SELECT.
+        ConfigError: The source isn't allowed, or needs what isn't installed or set; or the query isn't one
+            SELECT.
         SourceError: The data can't be had: no file, unreadable, empty, a column missing, a failing query.
+        ServiceError: The source's database can't be reached.
         DataRefused: The data can't be learnt from, or not be judged on.
         StorageError: The snapshot can't be written.
     """
@@ -78,7 +81,7 @@ def ingest(config: PipelineConfig, store: Store, *, as_of: datetime | None, now:
     from evertrain.datasets.splits import split_rows
     from evertrain.datasets.targets import check_target
 
-    with open_table(_match(config), config.data.query) as found:
+    with source_files(config.data.source) as paths, open_table(paths, config.data.query) as found:
         require_columns(found, config)
         table = settle_roles(found, config)
         _require_labels(table, config)
@@ -107,15 +110,6 @@ def ingest(config: PipelineConfig, store: Store, *, as_of: datetime | None, now:
     return Ingested(
         snapshot=snapshot, plan=plan, classes=classes, notes=(*_note_set_aside(config, split), *notes)
     )
-
-
-def _match(config: PipelineConfig) -> tuple[Path, ...]:
-    source = config.data.source
-    if not isinstance(source, FilesSource):
-        raise ConfigError(
-            f"data.source.type: {source.type!r} is not supported yet; use files.", path="data.source.type"
-        )
-    return match_files(source.uri)
 
 
 def _require_labels(table: Table, config: PipelineConfig) -> None:

@@ -38,7 +38,8 @@ def match_files(uri: str) -> tuple[Path, ...]:
     """
     if "://" in uri:
         raise ConfigError(
-            f"data.source.uri: {uri!r} is not supported yet; name local files, such as 'data/*.parquet'.",
+            f"data.source.uri: {uri!r} is no kind of address that evertrain reads; name local files, such as "
+            "'data/*.parquet', or objects, such as s3://bucket/prefix/*.parquet.",
             path="data.source.uri",
         )
     path = Path(uri).expanduser()

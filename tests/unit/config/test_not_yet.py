@@ -23,9 +23,6 @@ def make_config(source: Any = FILES, **sections: Any) -> PipelineConfig:
     [
         (make_config(training={"estimator": "a.B", "search": SEARCH}), "training.search", "a search"),
         (make_config(validation={"on_failure": "quarantine"}), "validation.on_failure", "quarantine"),
-        (make_config({"type": "sql", "url_env": "X", "query": "SELECT 1"}), "data.source.type", "sql"),
-        (make_config({"type": "python", "entry": "a:b"}), "data.source.type", "python"),
-        (make_config({"type": "files", "uri": "s3://b/x.csv"}), "data.source.uri", "s3://"),
     ],
 )
 def test_what_is_not_yet_done_names_its_path(config, path, found):
@@ -58,7 +55,7 @@ def test_all_else_does_not_hinder():
     config = make_config(
         evaluation={"task": "regression", "slices": ["a"]},
         labels={
-            "source": {"type": "sql", "url_env": "X", "query": "q"},
+            "source": {"type": "sql", "url_env": "X", "query": "SELECT 1"},
             "join": "prediction_id",
             "column": "y",
         },

@@ -53,7 +53,7 @@ def test_a_file_whose_name_is_a_pattern_is_that_file(tmp_path):
 @pytest.mark.parametrize(
     ("uri", "error", "message"),
     [
-        ("s3://bucket/x.parquet", ConfigError, "not supported yet"),
+        ("gs://bucket/x.parquet", ConfigError, "is no kind of address that evertrain reads"),
         ("{}", SourceError, r"is a folder; name its files, such as '.*\*\.parquet'"),
         ("{}/c.csv", SourceError, r"looked for 'c.csv' in /.*did you mean 'b.csv'"),
         ("{}/zzzzzz*", SourceError, r"there are: '.hidden.csv', 'a.csv'"),
