@@ -19,6 +19,43 @@ REQUIRED: dict[str, frozenset[str]] = {
     name: frozenset(required.split()) for name, (required, _) in TABLE.items()
 }
 
+COLUMN_KEYS = ("column", "column_A", "column_B", "column_list", "column_set")
+# Those that say of each row whether it is as expected, so that the others can be set aside.
+ROW_WISE = frozenset(
+    {
+        "expect_column_pair_values_a_to_be_greater_than_b",
+        "expect_column_pair_values_to_be_equal",
+        "expect_column_pair_values_to_be_in_set",
+        "expect_column_value_lengths_to_be_between",
+        "expect_column_value_lengths_to_equal",
+        "expect_column_value_z_scores_to_be_less_than",
+        "expect_column_values_to_be_between",
+        "expect_column_values_to_be_dateutil_parseable",
+        "expect_column_values_to_be_in_set",
+        "expect_column_values_to_be_json_parseable",
+        "expect_column_values_to_be_null",
+        "expect_column_values_to_be_unique",
+        "expect_column_values_to_match_regex",
+        "expect_column_values_to_match_regex_list",
+        "expect_column_values_to_match_strftime_format",
+        "expect_column_values_to_not_be_in_set",
+        "expect_column_values_to_not_be_null",
+        "expect_column_values_to_not_be_outliers",
+        "expect_column_values_to_not_match_regex",
+        "expect_column_values_to_not_match_regex_list",
+        "expect_compound_columns_to_be_unique",
+        "expect_multicolumn_sum_to_equal",
+        "expect_multicolumn_values_to_be_equal",
+        "expect_select_column_values_to_be_unique_within_record",
+    }
+)
+# Row-wise too, but nobody can say which rows to set aside: they hang on the rows' order, or can't be read.
+_WITHOUT_MASK = {
+    "expect_column_values_to_be_decreasing": "it depends on the rows' order",
+    "expect_column_values_to_be_increasing": "it depends on the rows' order",
+    "expect_column_values_to_match_json_schema": "a value that is no JSON has no verdict",
+}
+
 _BOUNDS = ("min_value", "max_value")
 _BOUND_NEEDED = frozenset({"expect_column_value_lengths_to_be_between", "expect_column_values_to_be_between"})
 _COLUMNS = ("column", "column_A", "column_B")
@@ -68,6 +105,25 @@ def expectation_faults(index: int, name: str, arguments: Mapping[str, Any]) -> l
         if expected:
             faults.append(ExpectationFault(f"{path}.{key}", _shown(value), expected))
     return faults + _bound_faults(path, name, arguments)
+
+
+def quarantine_faults(index: int, name: str) -> list[ExpectationFault]:
+    """Find out whether an expectation can't say which rows a quarantine should take.
+
+    Args:
+        index: Its place under ``validation.expectations``, from 0.
+        name: Its ``type``.
+    """
+    if name not in _WITHOUT_MASK:
+        return []
+    expected = f"another expectation, or on_failure: stop; under quarantine {_WITHOUT_MASK[name]}"
+    return [ExpectationFault(f"validation.expectations[{index}].type", repr(name), expected)]
+
+
+def columns_of(arguments: Mapping[str, Any]) -> list[str]:
+    """Name the columns that an expectation's *arguments* name, in their order."""
+    given = [arguments[key] for key in COLUMN_KEYS if key in arguments]
+    return [name for value in given for name in (value if isinstance(value, list | tuple) else [value])]
 
 
 def _near(name: str) -> str:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from evertrain.config import PipelineConfig
+from evertrain.datasets.quarantine import read_quarantine, set_aside
 from evertrain.datasets.snapshots import (
     HASH,
     SIDES,
@@ -20,7 +21,7 @@ from evertrain.datasets.snapshots import (
 from evertrain.datasets.source_reading import digest_source, source_files
 from evertrain.datasets.times import show_time, to_aware
 from evertrain.errors import DataRefused
-from evertrain.records import FeaturePlan, Label, Record, Snapshot
+from evertrain.records import FeaturePlan, Label, Masked, Record, Snapshot
 from evertrain.storage import Store
 
 if TYPE_CHECKING:
@@ -29,7 +30,16 @@ if TYPE_CHECKING:
     from evertrain.datasets.splits import Split
     from evertrain.datasets.tables import Table
 
-__all__ = ["Ingested", "ingest", "read_manifest", "read_side", "read_snapshot", "source_digest", "to_columns"]
+__all__ = [
+    "Ingested",
+    "ingest",
+    "read_manifest",
+    "read_quarantine",
+    "read_side",
+    "read_snapshot",
+    "source_digest",
+    "to_columns",
+]
 
 # A part is a day, over longer spans a month, so that a window that moves on writes only what is new.
 DAYS_AS_PARTS = 100
@@ -37,12 +47,16 @@ PART_ROWS = 500_000
 
 
 class Ingested(Record):
-    """What a run learns from and is judged on. Of two ``classes`` the last is the positive one."""
+    """What a run learns from and is judged on. Of two ``classes`` the last is the positive one.
+
+    ``masks``: what each row-wise expectation found; under quarantine only.
+    """
 
     snapshot: Snapshot
     plan: FeaturePlan
     classes: tuple[Label, ...] | None
     notes: tuple[str, ...] = ()
+    masks: tuple[Masked, ...] = ()
 
 
 def source_digest(config: PipelineConfig) -> str | None:
@@ -87,6 +101,7 @@ def ingest(config: PipelineConfig, store: Store, *, as_of: datetime | None, now:
         _require_labels(table, config)
         split = split_rows(table, config.data, as_of=as_of, now=now)
         kept = _keep(table, config, split)
+        apart = set_aside(kept, config.validation, store)
         train_rows, holdout_rows = _count_labelled(kept, config, split)
         classes, notes = check_target(kept, config)
         check_weights(kept, config.data)
@@ -95,9 +110,11 @@ def ingest(config: PipelineConfig, store: Store, *, as_of: datetime | None, now:
         written = write_parts(store, kept.columns, _ordered(kept, config), cut)
     rows = sum(part.rows for part in written.parts)
     snapshot = Snapshot(
-        digest=written.digest,
+        digest=apart.cover(written.digest),
         rows=rows,
         unlabelled=rows - train_rows - holdout_rows,
+        quarantined=apart.rows,
+        quarantine_key=apart.key,
         train_rows=train_rows,
         holdout_rows=holdout_rows,
         without_timestamp=split.without_timestamp,
@@ -108,7 +125,11 @@ def ingest(config: PipelineConfig, store: Store, *, as_of: datetime | None, now:
     )
     write_manifest(store, snapshot)
     return Ingested(
-        snapshot=snapshot, plan=plan, classes=classes, notes=(*_note_set_aside(config, split), *notes)
+        snapshot=snapshot,
+        plan=plan,
+        classes=classes,
+        notes=(*_note_set_aside(config, split), *notes),
+        masks=apart.masks,
     )
 
 

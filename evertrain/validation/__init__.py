@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from evertrain.datasets.frames import fit_arguments, is_integral, to_frame
 from evertrain.errors import ConfigError, DataRefused
+from evertrain.expectations import columns_of
 from evertrain.quiet import quiet
 from evertrain.records import ExpectationResult, ValidationReport
-from evertrain.validation.frames import frame_names, is_integral, is_temporal, to_frame
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 EXAMPLES = 5
 FAILURES_TOLD = 20
 _TEXT_LIMIT = 200
-_COLUMN_KEYS = ("column", "column_A", "column_B", "column_list", "column_set")
-_VALUE_KEYS = ("min_value", "max_value", "value_set", "value_pairs_set")
 _MAY_NAME_MISSING_COLUMNS = ("expect_column_to_exist", "expect_table_")
 
 
@@ -82,12 +80,7 @@ def _told(result: ExpectationResult) -> str:
 def _missing_column(expectation: ExpectationConfig, names: Sequence[str]) -> str | None:
     if expectation.type.startswith(_MAY_NAME_MISSING_COLUMNS):
         return None
-    return next((name for name in _columns_of(expectation) if name not in names), None)
-
-
-def _columns_of(expectation: ExpectationConfig) -> list[str]:
-    given = [expectation.arguments[key] for key in _COLUMN_KEYS if key in expectation.arguments]
-    return [name for value in given for name in (value if isinstance(value, list | tuple) else [value])]
+    return next((name for name in columns_of(expectation.arguments) if name not in names), None)
 
 
 def _without_column(expectation: ExpectationConfig, missing: str, names: Sequence[str]) -> ExpectationResult:
@@ -97,7 +90,7 @@ def _without_column(expectation: ExpectationConfig, missing: str, names: Sequenc
 
 
 def _result(expectation: ExpectationConfig, **facts: Any) -> ExpectationResult:
-    column = ", ".join(str(name) for name in _columns_of(expectation)) or None
+    column = ", ".join(str(name) for name in columns_of(expectation.arguments)) or None
     return ExpectationResult(type=expectation.type, column=column, arguments=expectation.arguments, **facts)
 
 
@@ -121,15 +114,7 @@ def _run(expectations: Mapping[int, ExpectationConfig], table: pa.Table) -> dict
 def _build(index: int, config: ExpectationConfig, table: pa.Table) -> Expectation:
     from great_expectations.expectations.registry import get_expectation_impl
 
-    arguments = config.arguments
-    names = frame_names(table.column_names)
-    temporal = any(is_temporal(table, name) for name in _columns_of(config))
-    for key in _COLUMN_KEYS:
-        if key in arguments:
-            arguments[key] = _replaced(arguments[key], names)
-    for key in _VALUE_KEYS if temporal else ():
-        if key in arguments:
-            arguments[key] = _moments(arguments[key])
+    arguments = fit_arguments(config.arguments, table)
     # Results come back in another order.
     arguments["meta"] = {"place": index}
     path = f"validation.expectations[{index}]"
@@ -150,23 +135,6 @@ def _refused(cause: ValueError) -> str:
     return _cut("; ".join(f"{where}: {what}" for where, what in said.items()) or whole)
 
 
-def _replaced(value: Any, names: Mapping[str, str]) -> Any:
-    if isinstance(value, list | tuple):
-        return [_replaced(item, names) for item in value]
-    return names.get(value, value)
-
-
-def _moments(value: Any) -> Any:
-    """Dates and times of the YAML, which are strings, as what the frame holds: naive UTC."""
-    if isinstance(value, list | tuple):
-        return [_moments(item) for item in value]
-    try:
-        moment = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        return value
-    return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
-
-
 def _translate(
     result: ExpectationValidationResult, expectations: Mapping[int, ExpectationConfig], table: pa.Table
 ) -> tuple[int, ExpectationResult]:
@@ -174,7 +142,7 @@ def _translate(
     index: int = facts["expectation_config"]["meta"]["place"]
     expectation, details = expectations[index], facts["result"]
     percent = details.get("unexpected_percent")
-    integral = all(is_integral(table, name) for name in _columns_of(expectation))
+    integral = all(is_integral(table, name) for name in columns_of(expectation.arguments))
     spelled = (_spelled(value, integral) for value in details.get("partial_unexpected_list") or ())
     return index, _result(
         expectation,

@@ -8,6 +8,7 @@ from typing import Any
 from evertrain.config.faults import Fault, fault_at, spell_value
 from evertrain.config.rules.raw import Raw, is_number, mappings, pick
 from evertrain.expectations import expectation_faults as faults_of
+from evertrain.expectations import quarantine_faults
 from evertrain.settings import Settings
 
 
@@ -50,5 +51,8 @@ def expectation_faults(raw: Raw, _settings: Settings) -> Iterator[Fault]:
         name = expectation.get("type")
         if isinstance(name, str) and isinstance(path[-1], int):
             arguments: dict[str, Any] = {key: value for key, value in expectation.items() if key != "type"}
-            for fault in faults_of(path[-1], name, arguments):
+            found = faults_of(path[-1], name, arguments)
+            if pick(raw, "validation", "on_failure") == "quarantine":
+                found += quarantine_faults(path[-1], name)
+            for fault in found:
                 yield Fault(path=fault.path, found=fault.found, expected=fault.expected)

@@ -1,9 +1,12 @@
-"""Owns how a table becomes the pandas frame that Great Expectations looks at; knows no expectation."""
+"""Owns how a table, and what an expectation says of it, become what Great Expectations looks at: pandas."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+from evertrain.expectations import COLUMN_KEYS, columns_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -11,6 +14,7 @@ if TYPE_CHECKING:
 
 # Beyond this a float64, which is what pandas makes of integers with gaps, no longer tells neighbours apart.
 _EXACT_INTEGER = 2**53
+_VALUE_KEYS = ("min_value", "max_value", "value_set", "value_pairs_set")
 
 
 def to_frame(table: pa.Table) -> pd.DataFrame:
@@ -38,6 +42,18 @@ def frame_names(names: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def fit_arguments(arguments: Mapping[str, Any], table: pa.Table) -> dict[str, Any]:
+    """Fit an expectation's *arguments* to the frame of *table*: columns' names and times as it has them."""
+    names = frame_names(table.column_names)
+    fitted = dict(arguments)
+    for key in COLUMN_KEYS:
+        if key in fitted:
+            fitted[key] = _replaced(fitted[key], names)
+    if any(is_temporal(table, name) for name in columns_of(arguments)):
+        fitted |= {key: _moments(fitted[key]) for key in _VALUE_KEYS if key in fitted}
+    return fitted
+
+
 def is_temporal(table: pa.Table, name: str) -> bool:
     """Whether *name* is a column of dates or times."""
     import pyarrow as pa
@@ -50,6 +66,23 @@ def is_integral(table: pa.Table, name: str) -> bool:
     import pyarrow as pa
 
     return name in table.column_names and bool(pa.types.is_integer(table.schema.field(name).type))
+
+
+def _replaced(value: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(value, list | tuple):
+        return [_replaced(item, names) for item in value]
+    return names.get(value, value)
+
+
+def _moments(value: Any) -> Any:
+    """Dates and times of the YAML, which are strings, as what the frame holds: naive UTC."""
+    if isinstance(value, list | tuple):
+        return [_moments(item) for item in value]
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return value
+    return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
 
 
 def _to_series(column: pa.ChunkedArray) -> pd.Series[Any]:
