@@ -110,4 +110,5 @@ class _Parts:
 
         # Asked for "a", Parquet also gives "a.b".
         found = [file.read(columns=[name]).column(name) for file in self._files]
-        return pa.chunked_array([chunk for column in found for chunk in column.chunks])
+        kind = found[0].type if found else pa.null()
+        return pa.chunked_array([chunk for column in found for chunk in column.chunks], kind)
