@@ -59,13 +59,13 @@ def open_current(config: PipelineConfig, *, as_of: datetime | None, now: datetim
         SourceError: The data can't be had: no file, unreadable, empty, a column missing, a failing query.
         DataRefused: A column isn't what its role asks for, or no row lies at or before as-of.
     """
-    from evertrain.datasets import _match
     from evertrain.datasets.queries import open_table
     from evertrain.datasets.roles import require_columns, settle_roles
+    from evertrain.datasets.source_reading import source_files
     from evertrain.datasets.splits import split_rows
 
     _require_timestamp(config)
-    with open_table(_match(config), config.data.query) as found:
+    with source_files(config.data.source) as paths, open_table(paths, config.data.query) as found:
         require_columns(found, config)
         table = settle_roles(found, config)
         window = config.drift.current.window

@@ -22,7 +22,7 @@ def pipeline(uri: Path, *, drift: dict[str, Any] | None = None, **data: Any) -> 
         {
             "name": "p",
             "data": {
-                "source": {"type": "files", "uri": str(uri)},
+                "source": source,
                 "target": "y",
                 "timestamp": "when",
                 **data,
