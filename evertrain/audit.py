@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from evertrain.journal.chain import Entry, Illegal
+from evertrain.journal.chain import ORIGIN, Entry, Illegal
 from evertrain.journal.verification import Verification
 from evertrain.release import ReleaseJournal
 from evertrain.release.lifecycle import PipelineState
@@ -45,7 +45,7 @@ def show(journal: ReleaseJournal) -> list[AuditRow]:
         JournalTampered: The journal's chain doesn't hold.
         StorageError: The store can't be read.
     """
-    entries, _ = journal.read()
+    entries = journal.read_from(0, ORIGIN)
     state = journal.fold.initial
     rows = []
     for entry in entries:

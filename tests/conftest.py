@@ -215,7 +215,12 @@ def run_s3_server(folder: Path) -> Iterator[S3Server]:
     log = folder / "weed.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            weed_command(folder, server, ports), stdout=output, stderr=output, cwd=folder
+            weed_command(folder, server, ports),
+            # A bucket begins with one volume, not seven.
+            env={**os.environ, "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"},
+            stdout=output,
+            stderr=output,
+            cwd=folder,
         )
     try:
         wait_until_written(server, process, log)

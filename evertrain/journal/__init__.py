@@ -6,7 +6,6 @@ import logging
 import re
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Generic, TypeAlias, TypeVar
 
@@ -29,6 +28,13 @@ from evertrain.journal.chain import (
     parse_entry,
     parse_head,
 )
+from evertrain.journal.checkpoints import (
+    EVERY_ENTRIES,
+    Position,
+    checkpoint_key,
+    encode_checkpoint,
+    read_checkpoint,
+)
 from evertrain.journal.verification import Verification, verify_chain
 from evertrain.storage import Store
 
@@ -41,6 +47,7 @@ __all__ = [
     "Head",
     "Illegal",
     "Journal",
+    "Position",
     "Verification",
     "head_key",
 ]
@@ -51,13 +58,6 @@ Clock: TypeAlias = Callable[[], datetime]
 _log = logging.getLogger(__name__)
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _UNCLEAR_TRIES = 5
-
-
-@dataclass(frozen=True)
-class _Seen(Generic[S]):
-    number: int
-    hash: str
-    state: S
 
 
 def utc_now() -> datetime:
@@ -93,22 +93,33 @@ class Journal(Generic[S]):
         self.fold = fold
         self.actor = actor
         self._clock = clock
-        self._seen = _Seen(0, ORIGIN, fold.initial)
+        self._seen = self._origin = Position(0, ORIGIN, fold.initial)
+        self._due: Position[S] | None = None
 
     def read(self) -> tuple[list[Entry], S]:
-        """Read the whole journal and check its chain.
+        """Read the journal afresh, from its newest checkpoint on, and check the chain from there.
 
         Returns:
-            Every entry in order, and the state after the last.
+            The entries after the checkpoint (all of them in a journal of under 500; always all:
+            ``read_from(0, ORIGIN)``), and the state after the last.
 
         Raises:
             JournalTampered: An entry was changed, removed, inserted or cut off.
             StorageError: The store can't be read.
         """
-        entries = self.read_from(0, ORIGIN)
-        state = self.fold.over(entries)
-        self._seen = _Seen(len(entries), entries[-1].hash if entries else ORIGIN, state)
-        return entries, state
+        start = self._newest_checkpoint()
+        entries = self.read_from(start.number, start.hash)
+        return entries, self._pass(start, entries).state
+
+    def catch_up(self) -> Position[S]:
+        """Read what was added since this object last read or wrote; at first from the newest checkpoint on.
+
+        Raises:
+            JournalTampered: As for ``read_from``.
+            StorageError: The store can't be read.
+        """
+        seen = self._seen if self._seen.number else self._newest_checkpoint()
+        return self._pass(seen, self.read_from(seen.number, seen.hash))
 
     def read_from(self, number: int, last_hash: str) -> list[Entry]:
         """Read what follows entry *number*, which the caller saw with *last_hash* (0 and ORIGIN: everything).
@@ -139,21 +150,17 @@ class Journal(Generic[S]):
             JournalTampered: As for ``read``.
             StorageError: The store can't be read or written.
         """
-        for _ in self._tries():
-            seen = self._catch_up()
+        while True:
+            seen = self.catch_up()
             entry = self._sign(decide(seen.state), seen)
             state = self._apply_or_refuse(seen.state, entry)
             # First, so that the head never lags by more than one entry: without it a cut tail would not show.
             self._raise_head(seen.number, seen.hash)
+            # Who lost decides again: each loss is someone else's progress.
             if self._is_written(entry):
-                self._seen = _Seen(entry.number, entry.hash, state)
+                self._reach(Position(entry.number, entry.hash, state))
                 self._announce(entry)
                 return entry, state
-        raise StorageError(
-            f"The journal of {self.pipeline} took neither this entry nor someone else's, {_UNCLEAR_TRIES} "
-            f"times; look at the store {self.store.where}.",
-            pipeline=self.pipeline,
-        )
 
     def verify(self) -> Verification:
         """Check the whole journal, list of keys and legality included; changes nothing.
@@ -163,23 +170,27 @@ class Journal(Generic[S]):
         """
         return verify_chain(self.store, self.pipeline, self.fold)
 
-    def _catch_up(self) -> _Seen[S]:
-        seen = self._seen
-        entries = self.read_from(seen.number, seen.hash)
-        if entries:
-            seen = _Seen(entries[-1].number, entries[-1].hash, self.fold.over(entries, seen.state))
-            self._seen = seen
-        return seen
+    def _newest_checkpoint(self) -> Position[S]:
+        head = self._read_head()
+        if head is None or self.fold.codec is None:
+            return self._origin
+        found = read_checkpoint(self.store, self.pipeline, head.number, self.fold.codec)
+        return found or self._origin
 
-    def _tries(self) -> Iterator[int]:
-        """Goes on as long as somebody's entries land: a loser's next try is bounded by others' progress."""
-        idle = 0
-        while idle < _UNCLEAR_TRIES:
-            number = self._seen.number
-            yield idle
-            idle = idle + 1 if self._seen.number == number else 0
+    def _pass(self, position: Position[S], entries: list[Entry]) -> Position[S]:
+        for entry in entries:
+            position = Position(entry.number, entry.hash, self.fold.over((entry,), position.state))
+            self._reach(position)
+        self._seen = position
+        return position
 
-    def _sign(self, draft: Draft, seen: _Seen[S]) -> Entry:
+    def _reach(self, position: Position[S]) -> None:
+        self._seen = position
+        # Also where someone else should have kept it: it may have been killed before, or had other rules.
+        if position.number % EVERY_ENTRIES == 0:
+            self._due = position
+
+    def _sign(self, draft: Draft, seen: Position[S]) -> Entry:
         entry = Entry(
             number=seen.number + 1,
             entry_id=uuid.uuid4().hex,
@@ -207,13 +218,31 @@ class Journal(Generic[S]):
             ) from verdict
 
     def _is_written(self, entry: Entry) -> bool:
+        """Whether *entry* is the one that stands under its number.
+
+        While nobody's does, the same bytes are sent again: a late arrival of the first is no second entry.
+        """
         key, body = entry_key(self.pipeline, entry.number), encode_entry(entry)
+        for _ in range(_UNCLEAR_TRIES):
+            if self._is_put(key, body):
+                return True
+            # Where the answer was lost, or a client tried twice by itself, what is stored tells who won.
+            found = self.store.get(key)
+            if found is not None:
+                return found == body
+        raise StorageUnavailable(
+            f"The journal of {self.pipeline} took neither entry {entry.number} nor someone else's, "
+            f"{_UNCLEAR_TRIES} times; look at the store {self.store.where}. It may still arrive: look at "
+            f"`evertrain audit show {self.pipeline}` before you try again.",
+            pipeline=self.pipeline,
+        )
+
+    def _is_put(self, key: str, body: bytes) -> bool:
         try:
-            won = self.store.put_if_absent(key, body)
-        except StorageUnavailable:
-            won = False
-        # Where the answer was lost, or a client tried twice by itself, what is stored tells who won.
-        return won or self.store.get(key) == body
+            return self.store.put_if_absent(key, body)
+        except StorageUnavailable as cause:
+            _log.warning("no clear answer to the write of %s: %s", key, cause)
+            return False
 
     def _announce(self, entry: Entry) -> None:
         failpoint("journal-before-head")
@@ -225,6 +254,17 @@ class Journal(Generic[S]):
                 "entry %d of %s stands, its head hint does not: %s", entry.number, self.pipeline, cause
             )
         failpoint("journal-after-head")
+        self._keep_checkpoint()
+
+    def _keep_checkpoint(self) -> None:
+        due, codec = self._due, self.fold.codec
+        if due is None or codec is None:
+            return
+        try:
+            self.store.put(checkpoint_key(self.pipeline, due.number), encode_checkpoint(due, codec))
+        except StorageError as cause:
+            _log.warning("no checkpoint after entry %d of %s: %s", due.number, self.pipeline, cause)
+        self._due = None
 
     def _follow(self, number: int, last_hash: str) -> Iterator[Entry]:
         while (body := self.store.get(entry_key(self.pipeline, number + 1))) is not None:

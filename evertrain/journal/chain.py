@@ -49,11 +49,30 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Codec(Generic[S]):
+    """How a state is spelled in JSON, for checkpoints.
+
+    Attributes:
+        rules: Names how entries become a state: one that other rules made is of no use.
+        encode: Gives what ``decode`` reads.
+        decode: Raises ValueError.
+    """
+
+    rules: str
+    encode: Callable[[S], JSON]
+    decode: Callable[[JSON], S]
+
+
+@dataclass(frozen=True)
 class Fold(Generic[S]):
-    """How entries become a state: where it begins, and ``apply``, which raises Illegal."""
+    """How entries become a state: where it begins, and ``apply``, which raises Illegal.
+
+    Without a *codec* no checkpoints are kept: the journal is read from its first entry.
+    """
 
     initial: S
     apply: Callable[[S, Entry], S]
+    codec: Codec[S] | None = None
 
     def over(self, entries: Iterable[Entry], state: S | None = None) -> S:
         """The state after *entries*, from *state* (default: the initial one) on; illegal ones are ignored."""
@@ -100,7 +119,7 @@ def parse_entry(body: bytes) -> Entry:
     Raises:
         ValueError: They aren't exactly the canonical bytes of an entry.
     """
-    found = _parse_object(body, {field.name for field in fields(Entry)} - {"hash"})
+    found = parse_object(body, {field.name for field in fields(Entry)} - {"hash"})
     if not (
         _is_number(found["number"])
         and (found["fence"] is None or _is_number(found["fence"]))
@@ -117,7 +136,7 @@ def parse_head(body: bytes) -> Head:
     Raises:
         ValueError: They aren't exactly the canonical bytes of a head.
     """
-    found = _parse_object(body, {"number", "hash"})
+    found = parse_object(body, {"number", "hash"})
     if not (_is_number(found["number"]) and isinstance(found["hash"], str)):
         raise ValueError("a field has the wrong type")
     return Head(**found)
@@ -139,7 +158,12 @@ def find_break(entry: Entry, pipeline: str, number: int, previous: str | None) -
     return None
 
 
-def _parse_object(body: bytes, names: set[str]) -> dict[str, Any]:
+def parse_object(body: bytes, names: set[str]) -> dict[str, Any]:
+    """Read an object with exactly these fields.
+
+    Raises:
+        ValueError: *body* isn't the canonical bytes of one.
+    """
     try:
         found = json.loads(body)
     except RecursionError as cause:

@@ -1,4 +1,4 @@
-"""Owns the whole check of one journal: its keys, every link, the head hint, the legality of each entry."""
+"""Owns the whole check of one journal: keys, links, head hint, the legality of each entry, checkpoints."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from evertrain.journal.chain import (
     ORIGIN,
+    Codec,
     Entry,
     Fold,
     Illegal,
@@ -19,6 +20,7 @@ from evertrain.journal.chain import (
     parse_entry,
     parse_head,
 )
+from evertrain.journal.checkpoints import EVERY_ENTRIES, Position, checkpoint_key, parse_checkpoint
 from evertrain.storage import Store
 
 S = TypeVar("S")
@@ -66,7 +68,11 @@ def verify_chain(store: Store, pipeline: str, fold: Fold[S]) -> Verification:
         problems += [problem] if problem else []
         entries += [entry] if entry else []
     problems += _check_head(head, present)
-    problems += _find_illegal(fold, entries)
+    # Only a whole chain has states that a checkpoint can be held against.
+    sound = not problems
+    positions, illegal = _fold_all(fold, entries)
+    problems += illegal
+    problems += _check_checkpoints(store, pipeline, fold, positions) if sound else []
     last_hash = hash_of(present[max(present)]) if present else ORIGIN
     return Verification(pipeline, len(present), last_hash, tuple(problems))
 
@@ -117,10 +123,40 @@ def _check_head(body: bytes | None, present: dict[int, bytes]) -> Iterator[str]:
         yield f"entry {head.number} isn't the one that the head hint names"
 
 
-def _find_illegal(fold: Fold[S], entries: list[Entry]) -> Iterator[str]:
+def _fold_all(fold: Fold[S], entries: list[Entry]) -> tuple[list[Position[S]], list[str]]:
+    """The position after each entry that has a checkpoint, and a sentence for each that isn't legal."""
+    positions: list[Position[S]] = []
+    problems = []
     state = fold.initial
     for entry in entries:
         try:
             state = fold.apply(state, entry)
         except Illegal as verdict:
-            yield f"entry {entry.number} ({entry.kind}) isn't legal and is ignored: {verdict}"
+            problems.append(f"entry {entry.number} ({entry.kind}) isn't legal and is ignored: {verdict}")
+        if entry.number % EVERY_ENTRIES == 0:
+            positions.append(Position(entry.number, entry.hash, state))
+    return positions, problems
+
+
+def _check_checkpoints(
+    store: Store, pipeline: str, fold: Fold[S], positions: list[Position[S]]
+) -> Iterator[str]:
+    if fold.codec is None:
+        return
+    expected = {checkpoint_key(pipeline, position.number): position for position in positions}
+    for key in store.list(f"checkpoints/{pipeline}/"):
+        body = store.get(key)
+        if key not in expected:
+            yield f"{key} is the checkpoint of no entry: the tail was cut, or it was put there"
+        elif body is not None:
+            yield from _check_checkpoint(key, body, fold.codec, expected[key])
+
+
+def _check_checkpoint(key: str, body: bytes, codec: Codec[S], expected: Position[S]) -> Iterator[str]:
+    try:
+        found = parse_checkpoint(body, expected.number, codec)
+    except ValueError as cause:
+        yield f"{key} can't be read: {cause}"
+        return
+    if found is not None and found != expected:
+        yield f"{key} doesn't hold the state after entry {expected.number}"

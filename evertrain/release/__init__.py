@@ -11,6 +11,7 @@ from evertrain.journal import Clock, Journal, utc_now
 from evertrain.journal.chain import JSON, Draft, Fold
 from evertrain.liveness import ProcessIdentity
 from evertrain.release.lifecycle import Claim, PipelineState, Status, VersionState, apply_entry
+from evertrain.release.state_codec import state_codec
 from evertrain.storage import Store
 
 __all__ = ["Claim", "Decide", "PipelineState", "ReleaseJournal", "Status", "VersionState", "open_journal"]
@@ -25,7 +26,9 @@ def open_journal(store: Store, pipeline: str, actor: str, *, clock: Clock = utc_
     Raises:
         ConfigError: *pipeline* isn't a pipeline's name.
     """
-    return Journal(store, pipeline, fold=Fold(PipelineState(), apply_entry), actor=actor, clock=clock)
+    return Journal(
+        store, pipeline, fold=Fold(PipelineState(), apply_entry, state_codec()), actor=actor, clock=clock
+    )
 
 
 def decide_claimed(purpose: str, owner: ProcessIdentity, lease_seconds: float) -> Decide:
