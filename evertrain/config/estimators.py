@@ -1,4 +1,7 @@
-"""Owns which classes may learn: found by name in the allowed packages, constructed, never fitted."""
+"""Owns which classes may learn: found by name in the allowed packages, constructed, never fitted.
+
+What the table of scikit-learn's estimators knows is answered from it; anything else by importing the class.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,22 @@ import warnings
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from evertrain.config.faults import Fault, fault_at, name_known, refuse, spell_value
+from evertrain.config.estimator_facts import (
+    ESTIMATOR,
+    EstimatorFacts,
+    Takes,
+    Trait,
+    as_json,
+    find_parameter_faults,
+)
+from evertrain.config.estimator_table import look_up
+from evertrain.config.faults import Fault, fault_at, refuse, spell_value
 from evertrain.errors import ConfigError
 from evertrain.settings import Settings
 
-ESTIMATOR = ("training", "estimator")
-PARAMS = ("training", "params")
-
 EstimatorClass = type[Any]
+# Packages that come with an extra of evertrain's.
+EXTRAS = ("lightgbm", "xgboost")
 
 
 def resolve_estimator(path: str, params: Mapping[str, Any], settings: Settings) -> EstimatorClass:
@@ -37,14 +48,27 @@ def resolve_estimator(path: str, params: Mapping[str, Any], settings: Settings) 
     return kind
 
 
+def describe_estimator(
+    path: str, params: Mapping[str, Any], settings: Settings
+) -> tuple[EstimatorFacts | None, list[Fault]]:
+    """Say what there is to know of the estimator at *path* with *params*; nothing is imported needlessly.
+
+    Returns:
+        The facts, or the fault of *path*.
+    """
+    found = look_up(path, params) if _may_be_used(path, settings) else None
+    if found is not None:
+        return found, []
+    kind, faults = find_estimator(path, settings)
+    return (None if kind is None else ask_class(kind, params)), faults
+
+
 def find_estimator(path: str, settings: Settings) -> tuple[EstimatorClass | None, list[Fault]]:
     """Find the class at *path*; nothing outside the allowed packages is ever imported."""
     allowed = f"a public class of {', '.join(settings.allowed_packages)} (EVERTRAIN_ALLOWED_PACKAGES)"
-    module_name, _, name = path.rpartition(".")
-    if not _is_allowed(module_name, settings.allowed_packages) or any(
-        part.startswith("_") for part in path.split(".")
-    ):
+    if not _may_be_used(path, settings):
         return None, [_fault(spell_value(path), allowed)]
+    module_name, _, name = path.rpartition(".")
     try:
         kind = getattr(_import(module_name), name, None)
     except ConfigError as error:
@@ -63,29 +87,36 @@ def find_estimator(path: str, settings: Settings) -> tuple[EstimatorClass | None
 
 def parameter_faults(kind: EstimatorClass, params: Mapping[str, Any]) -> list[Fault]:
     """Find each of *params* that *kind* doesn't know or take, and what it needs and a YAML can't give."""
-    known, open_ended = parameter_names(kind)
-    unknown = [name for name in params if name not in known and not open_ended]
-    faults = [
-        fault_at((*PARAMS, name), f"{kind.__name__} has no such parameter", name_known(name, known))
-        for name in unknown
-    ]
-    needed = [name for name in _required_names(kind) if name not in params]
-    if needed:
-        found = f"{kind.__name__} needs {', '.join(needed)}, which are estimators or other objects"
-        return [*faults, _fault(found, "an estimator whose parameters a YAML can give")]
-    required = {name: params[name] for name in _required_names(kind)}
-    for name, value in params.items():
-        problem = None if name in unknown else _try_value(kind, {**required, name: value}, name)
-        if problem:
-            faults.append(fault_at((*PARAMS, name), spell_value(value), problem))
-    return faults
+    takes = describe_class(kind)
+    required = {name: params[name] for name in takes.required if name in params}
+    return find_parameter_faults(
+        takes, params, lambda name: _try_value(kind, {**required, name: params[name]}, name)
+    )
 
 
-def parameter_names(kind: EstimatorClass) -> tuple[tuple[str, ...], bool]:
-    """Name the parameters that *kind*'s constructor takes, and whether it takes others too."""
-    takes = list(inspect.signature(kind).parameters.values())
-    named = tuple(item.name for item in takes if item.kind not in (item.VAR_KEYWORD, item.VAR_POSITIONAL))
-    return named, any(item.kind == item.VAR_KEYWORD for item in takes)
+def describe_class(kind: EstimatorClass) -> Takes:
+    """Say what *kind*'s constructor and its ``fit`` take."""
+    parameters = inspect.signature(kind).parameters.values()
+    named = [item for item in parameters if item.kind not in (item.VAR_KEYWORD, item.VAR_POSITIONAL)]
+    fitted = inspect.signature(kind.fit).parameters.values()
+    return Takes(
+        name=kind.__name__,
+        parameters=tuple(item.name for item in named),
+        required=tuple(item.name for item in named if item.default is item.empty),
+        open_ended=any(item.kind == item.VAR_KEYWORD for item in parameters),
+        weights=any(item.name == "sample_weight" or item.kind == item.VAR_KEYWORD for item in fitted),
+    )
+
+
+def ask_class(kind: EstimatorClass, params: Mapping[str, Any]) -> EstimatorFacts:
+    """Say what there is to know of *kind* with *params*; it is constructed, where it can be."""
+    takes = describe_class(kind)
+    faults = parameter_faults(kind, params)
+    if faults:
+        return EstimatorFacts(takes=takes, faults=tuple(faults))
+    instance = build(kind, params)
+    parameters = {name: as_json(value) for name, value in instance.get_params(deep=False).items()}
+    return EstimatorFacts(takes=takes, traits=_traits(instance), parameters=parameters)
 
 
 def build(kind: EstimatorClass, params: Mapping[str, Any]) -> Any:
@@ -95,14 +126,13 @@ def build(kind: EstimatorClass, params: Mapping[str, Any]) -> Any:
         return kind(**params)
 
 
-def takes_weights(kind: EstimatorClass) -> bool:
-    """Whether *kind* can be fitted with sample weights."""
-    takes = inspect.signature(kind.fit).parameters.values()
-    return any(item.name == "sample_weight" or item.kind == item.VAR_KEYWORD for item in takes)
-
-
 def _fault(found: str, expected: str) -> Fault:
     return fault_at(ESTIMATOR, found, expected)
+
+
+def _may_be_used(path: str, settings: Settings) -> bool:
+    is_public = not any(part.startswith("_") for part in path.split("."))
+    return is_public and _is_allowed(path.rpartition(".")[0], settings.allowed_packages)
 
 
 def _is_allowed(module_name: str, packages: Collection[str]) -> bool:
@@ -119,7 +149,8 @@ def _import(module_name: str) -> Any:
         # A module of an allowed package can fail in any way when it is imported.
         absent = error.name if isinstance(error, ModuleNotFoundError) else None
         if absent == top:
-            message, expected = f"{top} is not installed", f"{top} to be installed: pip install {top}"
+            package = f"'evertrain[{top}]'" if top in EXTRAS else top
+            message, expected = f"{top} is not installed", f"{top} to be installed: pip install {package}"
         elif absent is not None and f"{module_name}.".startswith(f"{absent}."):
             message, expected = "no such module", None
         else:
@@ -165,17 +196,34 @@ def _is_estimator(item: Any) -> bool:
     )
 
 
-def _required_names(kind: EstimatorClass) -> list[str]:
-    named = (item for item in inspect.signature(kind).parameters.values() if item.default is item.empty)
-    return [item.name for item in named if item.kind not in (item.VAR_KEYWORD, item.VAR_POSITIONAL)]
+def _traits(instance: Any) -> frozenset[Trait] | None:
+    from sklearn.base import is_classifier, is_regressor
+
+    try:
+        tags = instance.__sklearn_tags__()
+        found: dict[Trait, bool] = {
+            "classifier": is_classifier(instance),
+            "regressor": is_regressor(instance),
+            "single_output": tags.target_tags.single_output,
+            "multiclass": tags.classifier_tags is None or tags.classifier_tags.multi_class,
+            "probabilities": hasattr(instance, "predict_proba"),
+            "scores": hasattr(instance, "decision_function"),
+        }
+    except (AttributeError, TypeError, ValueError):
+        # A wrapper asks the estimator inside it, and there is none.
+        return None
+    return frozenset(trait for trait, holds in found.items() if holds)
 
 
 def _try_value(kind: EstimatorClass, params: dict[str, Any], name: str) -> str | None:
-    """Ask scikit-learn's own parameter constraints; other packages check when they fit."""
+    """Ask scikit-learn's own constraint of this one parameter; other packages check when they fit."""
+    constraints = getattr(kind, "_parameter_constraints", {})
     try:
-        instance = build(kind, params)
-        if hasattr(instance, "_parameter_constraints"):
-            instance._validate_params()
+        build(kind, params)
+        if name in constraints:
+            from sklearn.utils._param_validation import validate_parameter_constraints
+
+            validate_parameter_constraints({name: constraints[name]}, {name: params[name]}, kind.__name__)
     except (TypeError, ValueError) as error:
         # "The 'n' parameter of X must be an int. Got 'a' instead." says twice what the fault says already.
         words = str(error).partition(". Got ")[0]

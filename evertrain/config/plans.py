@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel
 
 from evertrain.config import DataConfig, DriftConfig, PipelineConfig, ServingConfig
-from evertrain.config.estimators import build, resolve_estimator
+from evertrain.config.estimators import describe_estimator
+from evertrain.config.faults import refuse
 from evertrain.config.not_yet import find_dormant, find_not_yet
 from evertrain.config.query_syntax import computed_columns
 from evertrain.durations import spell_duration
@@ -49,7 +49,7 @@ class Plan(Record):
 
 
 def build_plan(config: PipelineConfig, settings: Settings) -> Plan:
-    """Say what a run of *config* would do; reads no data, imports the estimator's package.
+    """Say what a run of *config* would do; reads no data.
 
     Raises:
         ConfigError: The estimator isn't allowed, isn't found, or doesn't take its parameters.
@@ -116,19 +116,13 @@ def _spell_validation(config: PipelineConfig) -> tuple[str, ...]:
 
 def _effective_parameters(config: PipelineConfig, settings: Settings) -> dict[str, Any]:
     training = config.training
-    kind = resolve_estimator(training.estimator, training.params, settings)
-    parameters = build(kind, training.params).get_params(deep=False)
+    facts, faults = describe_estimator(training.estimator, training.params, settings)
+    refuse("the configuration", [*faults, *(facts.faults if facts else ())])
+    assert facts is not None
+    parameters = dict(facts.parameters)
     if "random_state" in parameters and "random_state" not in training.params:
         parameters["random_state"] = training.seed
-    return {name: _as_json(value) for name, value in sorted(parameters.items())}
-
-
-def _as_json(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else repr(value)
-    if isinstance(value, list | tuple):
-        return [_as_json(item) for item in value]
-    return value if value is None or isinstance(value, str | int | dict) else repr(value)
+    return dict(sorted(parameters.items()))
 
 
 def _spell_drift(drift: DriftConfig, timezone: str) -> str:

@@ -128,13 +128,11 @@ def test_calibration_needs_scores(tmp_path, monkeypatch):
     assert fault.line == "training.calibration: Labeller has no scores to calibrate; expected none"
 
 
-def test_one_that_knows_two_classes_only_is_told(monkeypatch):
-    """By its own tags."""
-    from sklearn.tree import DecisionTreeClassifier
+def test_one_that_knows_two_classes_only_is_told():
+    """By its own tags, which may depend on its parameters."""
+    estimator = "sklearn.linear_model.LogisticRegression"
+    params = {"training__params": {"solver": "liblinear"}}
 
-    tags = DecisionTreeClassifier().__sklearn_tags__()
-    tags.classifier_tags.multi_class = False
-    monkeypatch.setattr(DecisionTreeClassifier, "__sklearn_tags__", lambda self: tags)
-
-    assert "knows two classes only" in faults_of(TREE, "multiclass_classification")[0]
-    assert faults_of(TREE, "binary_classification") == []
+    assert "knows two classes only" in faults_of(estimator, "multiclass_classification", **params)[0]
+    assert faults_of(estimator, "binary_classification", **params) == []
+    assert faults_of(estimator, "multiclass_classification") == []

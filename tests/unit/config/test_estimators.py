@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 
-from evertrain.config.estimators import find_estimator, parameter_faults, resolve_estimator, takes_weights
+from evertrain.config.estimators import (
+    describe_class,
+    describe_estimator,
+    find_estimator,
+    parameter_faults,
+    resolve_estimator,
+)
 from evertrain.errors import ConfigError
 from evertrain.settings import read_settings
 
@@ -108,10 +114,6 @@ def test_all_that_is_wrong_is_raised_as_a_configuration_error():
         ("sklearn.preprocessing.StandardScaler", "is no estimator; expected a class with fit and predict"),
         ("sklearn.base.BaseEstimator", "is no estimator"),
         ("sklearn.utils.Bunch", "is no estimator"),
-        (
-            "lightgbm.LGBMClassifier",
-            "lightgbm is not installed; expected lightgbm to be installed: pip install lightgbm",
-        ),
     ],
 )
 def test_another_path_is_refused(path, words):
@@ -155,6 +157,54 @@ def test_a_constructor_that_refuses_a_value_is_a_fault(packages):
     (fault,) = parameter_faults(Picky, {"a": 2})
 
     assert fault.line == "training.params.a: 2; expected a must be 1"
+
+
+@pytest.mark.parametrize(
+    ("path", "advice"),
+    [
+        ("lightgbm.LGBMClassifier", "pip install 'evertrain[lightgbm]'"),
+        ("xgboost.XGBRegressor", "pip install 'evertrain[xgboost]'"),
+        ("nosuchpackage.Learner", "pip install nosuchpackage"),
+    ],
+)
+def test_a_package_that_is_not_installed_is_named_with_what_brings_it(monkeypatch, path, advice):
+    """An extra of evertrain's where there is one."""
+    top = path.partition(".")[0]
+
+    class Absent:
+        def find_spec(self, name, *_):
+            if name == top:
+                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    monkeypatch.delitem(sys.modules, top, raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Absent(), *sys.meta_path])
+
+    line = line_of(path, f"sklearn,{top}")
+
+    assert f"{top} is not installed; expected {top} to be installed: {advice}" in line
+
+
+@pytest.mark.parametrize(
+    ("path", "trait"),
+    [("lightgbm.LGBMClassifier", "classifier"), ("xgboost.XGBRegressor", "regressor")],
+)
+def test_boosters_are_asked_themselves(path, trait):
+    """They aren't in the table, and take parameters that they don't name."""
+    pytest.importorskip(path.partition(".")[0])
+
+    facts, faults = describe_estimator(path, {"n_estimators": 5, "max_depth": 3}, SETTINGS)
+
+    assert not faults
+    assert trait in facts.traits
+    assert (facts.takes.open_ended, facts.parameters["n_estimators"]) == (True, 5)
+
+
+def test_a_wrapper_without_an_estimator_is_no_fault_of_its_other_parameters():
+    """Scikit-learn's own default doesn't pass its own check there."""
+    kind, _ = find_estimator("sklearn.semi_supervised.SelfTrainingClassifier", SETTINGS)
+
+    assert parameter_faults(kind, {"threshold": 0.5}) == []
+    assert [fault.path for fault in parameter_faults(kind, {"threshold": 2})] == ["training.params.threshold"]
 
 
 @pytest.mark.parametrize(
@@ -202,4 +252,4 @@ def test_whether_weights_are_taken_is_seen_in_fit(path, takes):
     """No fitting is needed to know."""
     kind: Any = find_estimator(path, SETTINGS)[0]
 
-    assert takes_weights(kind) is takes
+    assert describe_class(kind).weights is takes
