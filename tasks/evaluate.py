@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from evertrain.bundles import Bundle, load_bundle
 from evertrain.datasets import read_side, to_columns
-from evertrain.evaluation import evaluate, judge
+from evertrain.evaluation import counts_looks, evaluate, judge, time_candidate
+from evertrain.holdouts import identity_columns, take_look
 from evertrain.progress import step
-from evertrain.records import BundleRef, Evaluation, GateEvidence, Judgement
+from evertrain.records import BundleRef, GateEvidence, Judgement
 from evertrain.release.lifecycle import PipelineState
 from tasks.artifacts import show_judgement
 from tasks.run import Run
@@ -31,26 +32,64 @@ def evaluate_task(run: Run, bundle: BundleRef) -> Judgement:
 
 
 def still_holds(judgement: Judgement, run_key: str, state: PipelineState) -> bool:
-    """Whether a recorded verdict is today's: the champion is the same, or it has promoted the candidate."""
-    was_promoted = any(
-        version.run_key == run_key and version.status not in ("registered", "held")
-        for version in state.versions.values()
-    )
-    return was_promoted or judgement.generation == state.generation
+    """Whether a recorded verdict is today's.
+
+    It is where the champion is the same and, of a run that has no version yet, nobody else registered one
+    after looking at the same held-out rows; and where it has promoted the candidate.
+    """
+    version = state.find_run(run_key)
+    if version is not None and version.status not in ("registered", "held"):
+        return True
+    mine = (judgement.holdout, judgement.evaluation.look)
+    taken = [(each.holdout, each.look) for each in state.versions.values() if each.holdout]
+    return judgement.generation == state.generation and not (version is None and mine in taken)
 
 
 def judge_candidate(run: Run, ref: BundleRef, state: PipelineState) -> Judgement:
-    """Score both bundles on the held-out rows and ask the gates."""
+    """Score both bundles on the labelled held-out rows and ask the gates."""
     candidate = load_bundle(run.pipeline.store, ref.digest)
     champion = load_champion(run, state)
-    evaluation = score(run, candidate, champion)
+    target = run.config.data.target
+    table = read_side(run.pipeline.store, run.ingested.snapshot, "holdout", target=target)
+    columns = to_columns(table, wanted_columns(run, table.column_names, candidate, champion))
+    look = None
+    if champion is not None and counts_looks(run.config):
+        rows = {name: columns[name] for name in identity_columns(table.column_names, run.config.data)}
+        look = take_look(run.pipeline.store, state, run.key, rows)
+    evaluation = evaluate(
+        run.config,
+        candidate,
+        champion,
+        columns,
+        to_columns(table, [target])[target],
+        run.ingested.classes,
+        seed=run.config.training.seed,
+        look=look.number if look else None,
+    )
     evidence = GateEvidence(
         evaluation=evaluation,
+        latency=time_candidate(run.config, candidate, columns),
         signature=candidate.signature,
         champion_signature=champion[1].signature if champion else None,
         allow_signature_change=run.config.promotion.allow_signature_change,
     )
-    return Judgement(generation=state.generation, evaluation=evaluation, gates=judge(run.config, evidence))
+    return Judgement(
+        generation=state.generation,
+        evaluation=evaluation,
+        gates=judge(run.config, evidence),
+        latency=evidence.latency,
+        holdout=look.holdout if look and evaluation.look else None,
+    )
+
+
+def wanted_columns(
+    run: Run, names: list[str], candidate: Bundle, champion: tuple[int, Bundle] | None
+) -> list[str]:
+    """Name, of the hold-out's columns, those that a model is asked with, that are sliced by or tell rows."""
+    bundles = [candidate] + ([champion[1]] if champion else [])
+    wanted = {feature.name for bundle in bundles for feature in bundle.signature.features}
+    wanted |= {*run.config.evaluation.slices, *identity_columns(names, run.config.data)}
+    return [name for name in names if name in wanted]
 
 
 def load_champion(run: Run, state: PipelineState) -> tuple[int, Bundle] | None:
@@ -58,21 +97,3 @@ def load_champion(run: Run, state: PipelineState) -> tuple[int, Bundle] | None:
     if state.champion is None:
         return None
     return state.champion, load_bundle(run.pipeline.store, state.versions[state.champion].bundle)
-
-
-def score(run: Run, candidate: Bundle, champion: tuple[int, Bundle] | None) -> Evaluation:
-    """Measure both on the labelled held-out rows."""
-    target = run.config.data.target
-    table = read_side(run.pipeline.store, run.ingested.snapshot, "holdout", target=target)
-    bundles = [candidate] + ([champion[1]] if champion else [])
-    wanted = {feature.name for bundle in bundles for feature in bundle.signature.features}
-    names = [name for name in table.column_names if name in wanted]
-    return evaluate(
-        run.config,
-        candidate,
-        champion,
-        to_columns(table, names),
-        to_columns(table, [target])[target],
-        run.ingested.classes,
-        seed=run.config.training.seed,
-    )

@@ -28,15 +28,15 @@ def promote_task(run: Run, version: ModelVersion, judgement: Judgement, bundle: 
         Conflict: The champion changed since the candidate was judged.
     """
     with step("promote", run.seconds) as note:
-        state = journal_version(run, version)
+        state = journal_version(run, version, judgement)
         state = journal_decision(run, version, judgement, state)
         outcome = summarise(run, version, judgement, bundle, state)
         note.text = f"version {version.version} {outcome.decision}"
     return outcome
 
 
-def journal_version(run: Run, version: ModelVersion) -> PipelineState:
-    """Write that the version exists, unless an earlier try of this run has."""
+def journal_version(run: Run, version: ModelVersion, judgement: Judgement) -> PipelineState:
+    """Write that the version exists and which look it took, unless an earlier try of this run has."""
     _, state = run.pipeline.journal.read()
     if version.version in state.versions:
         return state
@@ -48,6 +48,8 @@ def journal_version(run: Run, version: ModelVersion) -> PipelineState:
         snapshot=run.ingested.snapshot.digest,
         config=run.config.digest(),
         code=code_digest(),
+        look=judgement.evaluation.look,
+        holdout=judgement.holdout,
         fence=run.fence,
     )
     return run.pipeline.journal.append(decide)[1]

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evertrain.errors import ConfigError, DataRefused, InvalidInput, ModelFailed, TrainingError
+from evertrain.errors import DataRefused, InvalidInput, ModelFailed, TrainingError
 from evertrain.evaluation.answers import Truth, ask, why_incomparable
 from evertrain.evaluation.bootstrap import bootstrap, count_resamples, evaluate_once, find_interval
 from evertrain.evaluation.curves import draw_curves
-from evertrain.evaluation.scores import Answers, ClassAnswers, FloatArray, Formula, metric_formula
+from evertrain.evaluation.gains import PairedGain, accuracy_gain, same_rows, spread_gain
+from evertrain.evaluation.latency import measure_latency
+from evertrain.evaluation.scores import Answers, ClassAnswers, FloatArray, Formula, IntArray, metric_formula
+from evertrain.evaluation.slices import cut_slices, judge_slices
 from evertrain.gates import BeatsChampion, LatencyGate, NotWorse, SlicesGate, Threshold
+from evertrain.gates.looks import judged_confidence
 from evertrain.metrics import METRICS
 from evertrain.records import (
     ChampionScore,
@@ -20,7 +25,9 @@ from evertrain.records import (
     Gain,
     GateEvidence,
     GateResult,
+    Latency,
     MetricEstimate,
+    SliceGains,
 )
 
 if TYPE_CHECKING:
@@ -31,9 +38,11 @@ if TYPE_CHECKING:
 INTERVAL_CONFIDENCE = 0.95
 RANKINGS = ("roc_auc", "average_precision")
 CHALLENGER, CHAMPION = "challenger", "champion"
+SLICE_RESAMPLES = 400
+"""A slice's interval needs the draws' spread alone, which 400 tell to 4 %."""
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913 - two models, the rows, and how to look at them
     config: PipelineConfig,
     candidate: Bundle,
     champion: tuple[int, Bundle] | None,
@@ -42,21 +51,24 @@ def evaluate(
     classes: tuple[Label, ...] | None,
     *,
     seed: int,
+    look: int | None = None,
 ) -> Evaluation:
-    """Measure the candidate and, where it can be asked these rows, the champion.
+    """Measure the candidate and, where it can be asked these rows, the champion. Every row counts alike.
 
     Args:
         config: Says which metrics and gates there are.
         candidate: The bundle that would be served.
         champion: The version that is served, and its bundle; None before the first promotion.
-        columns: Raw held-out columns by name, each of shape [n]; holds both models' features where it can.
+        columns: Raw held-out columns by name, each of shape [n]; holds both models' features where it can,
+            and the columns of ``evaluation.slices``.
         target: What really happened on those rows, shape [n]; none missing.
         classes: The data's classes in the candidate's order; None for regression.
         seed: Seeds the bootstrap: the same inputs give the same evaluation.
+        look: Which challenger on these rows this is, counted from 1; None: not counted.
 
     Returns:
         Every metric that the configuration or a gate names, with its interval, for both models; the gain for
-        each comparison that a gate makes.
+        each comparison that a gate makes, and for each gate on slices what it sees.
 
     Raises:
         DataRefused: The held-out rows hold one class, and a metric needs two.
@@ -77,45 +89,62 @@ def evaluate(
         except (InvalidInput, ModelFailed) as fault:
             rival, why_not = None, fault.message
     scores = _Scores(metrics, models, truth, seed)
+    gains = tuple(gain for pair in wanted_gains(config, look) if (gain := scores.gain(*pair)))
     return Evaluation(
         rows=len(target),
         resamples=scores.resamples,
         metrics=scores.estimates(CHALLENGER),
         champion=rival and ChampionScore(version=rival[0], metrics=scores.estimates(CHAMPION)),
         champion_missing=why_not and f"the champion can't be scored on these rows: {why_not}",
-        gains=tuple(gain for pair in wanted_gains(config) if (gain := scores.gain(*pair))),
+        gains=gains,
         curves=draw_curves(models, truth.names, seed=seed),
+        look=look if gains else None,
+        slices=tuple(_look_into_slices(config, models, columns, truth, seed)) if rival else (),
     )
 
 
 def judge(config: PipelineConfig, evidence: GateEvidence) -> tuple[GateResult, ...]:
-    """Ask every gate of the pipeline, in order.
+    """Ask every gate of the pipeline, in order."""
+    return tuple(gate.check(evidence) for gate in config.evaluation.gates)
+
+
+def time_candidate(
+    config: PipelineConfig, candidate: Bundle, columns: Mapping[str, np.ndarray]
+) -> Latency | None:
+    """Time one row through *candidate* if a gate asks for it, against the strictest such gate.
 
     Raises:
-        ConfigError: A gate is named that this version has no check for.
+        InvalidInput: The held-out rows don't fit the candidate's own signature.
+        ModelFailed: The candidate raised, or answered with a number that isn't finite.
     """
-    results = []
-    for place, gate in enumerate(config.evaluation.gates):
-        if isinstance(gate, SlicesGate | LatencyGate):
-            path = f"evaluation.gates[{place}]"
-            raise ConfigError(
-                f"{path}: the gate {gate.type!r} is not yet supported; leave it out.", path=path
-            )
-        results.append(gate.check(evidence))
-    return tuple(results)
+    limits = [gate.p99_ms for gate in config.evaluation.gates if isinstance(gate, LatencyGate)]
+    return measure_latency(candidate, columns, min(limits)) if limits else None
+
+
+def counts_looks(config: PipelineConfig) -> bool:
+    """Whether a gate's verdict depends on how often the held-out rows were looked at before."""
+    return any(isinstance(gate, BeatsChampion) for gate in config.evaluation.gates)
 
 
 def wanted_metrics(config: PipelineConfig) -> tuple[str, ...]:
     """Name the metrics to compute, the primary one first, then those that only a gate names."""
     gates = config.evaluation.gates
-    judged = [gate.metric for gate in gates if isinstance(gate, Threshold | BeatsChampion | NotWorse)]
+    kinds = Threshold | BeatsChampion | NotWorse | SlicesGate
+    judged = [gate.metric for gate in gates if isinstance(gate, kinds)]
     return tuple(dict.fromkeys([*config.evaluation.metrics, *judged]))
 
 
-def wanted_gains(config: PipelineConfig) -> tuple[tuple[str, float], ...]:
-    """Name the comparisons that gates make: metric and confidence, each once."""
-    compared = [gate for gate in config.evaluation.gates if isinstance(gate, BeatsChampion | NotWorse)]
-    return tuple(dict.fromkeys((gate.metric, gate.confidence) for gate in compared))
+def wanted_gains(config: PipelineConfig, look: int | None = None) -> tuple[tuple[str, float], ...]:
+    """Name the comparisons that gates make at a challenger's *look*: metric and confidence, each once."""
+    compared = {
+        (
+            gate.metric,
+            judged_confidence(gate.confidence, look if isinstance(gate, BeatsChampion) else None),
+        ): None
+        for gate in config.evaluation.gates
+        if isinstance(gate, BeatsChampion | NotWorse)
+    }
+    return tuple(compared)
 
 
 class _Scores:
@@ -124,7 +153,7 @@ class _Scores:
     def __init__(
         self, metrics: Sequence[str], models: Mapping[str, Answers], truth: Truth, seed: int
     ) -> None:
-        self._rows = truth.codes.size
+        self._rows, self._models = truth.codes.size, models
         formulas: dict[tuple[str, str], Formula] = {
             (who, metric): metric_formula(metric, answers)
             for who, answers in models.items()
@@ -150,11 +179,14 @@ class _Scores:
         ours, theirs = (CHALLENGER, metric), (CHAMPION, metric)
         if theirs not in self._values:
             return None
-        sign = METRICS[metric].sign
-        low, high = find_interval(sign * (self._draws[ours] - self._draws[theirs]), confidence)
-        gain = sign * (self._values[ours] - self._values[theirs])
-        # Adding 0.0 turns the -0.0 of equal models into 0.0.
-        return Gain(metric=metric, confidence=confidence, gain=gain + 0.0, low=low + 0.0, high=high + 0.0)
+        if metric == "accuracy":
+            found = accuracy_gain(self._models[CHALLENGER], self._models[CHAMPION])
+        else:
+            sign = METRICS[metric].sign
+            draws = sign * (self._draws[ours] - self._draws[theirs])
+            found = spread_gain(sign * (self._values[ours] - self._values[theirs]), draws)
+        low, high = found.interval(confidence)
+        return Gain(metric=metric, confidence=confidence, gain=found.gain, low=low, high=high)
 
 
 def _why_not(
@@ -189,3 +221,38 @@ def _check_probabilities(metrics: Sequence[str], answers: Answers, estimator: st
             f"{estimator} gives no probabilities, which {', '.join(short)} needs. "
             "Name metrics such as accuracy or f1, or set training.calibration."
         )
+
+
+def _look_into_slices(
+    config: PipelineConfig,
+    models: Mapping[str, Answers],
+    columns: Mapping[str, np.ndarray],
+    truth: Truth,
+    seed: int,
+) -> Iterator[SliceGains]:
+    for gate in config.evaluation.gates:
+        if isinstance(gate, SlicesGate) and all(_can_score(gate.metric, each) for each in models.values()):
+            yield judge_slices(
+                cut_slices(columns, config.evaluation.slices),
+                truth,
+                partial(_gain_on, gate.metric, models, truth, seed),
+                metric=gate.metric,
+                max_regression=gate.max_regression,
+                min_rows=gate.min_rows,
+            )
+
+
+def _gain_on(
+    metric: str, models: Mapping[str, Answers], truth: Truth, seed: int, rows: IntArray
+) -> PairedGain:
+    ours, theirs = (same_rows(models[who], rows) for who in (CHALLENGER, CHAMPION))
+    if metric == "accuracy":
+        return accuracy_gain(ours, theirs)
+    formulas = {CHALLENGER: metric_formula(metric, ours), CHAMPION: metric_formula(metric, theirs)}
+    resamples = min(SLICE_RESAMPLES, count_resamples(rows.size, max(1, len(truth.names) - 1)))
+    draws = bootstrap(formulas, truth.codes[rows], resamples=resamples, seed=seed)
+    values = {who: evaluate_once(formula, rows.size) for who, formula in formulas.items()}
+    sign = METRICS[metric].sign
+    return spread_gain(
+        sign * (values[CHALLENGER] - values[CHAMPION]), sign * (draws[CHALLENGER] - draws[CHAMPION])
+    )

@@ -22,8 +22,13 @@ def describe_gain(gain: Gain) -> str:
     """Spell *gain* with its interval; it is positive where the candidate is better."""
     return (
         f"gain in {gain.metric} is {gain.gain:+.4g} "
-        f"({gain.confidence * 100:g} % interval {gain.low:+.4g} to {gain.high:+.4g})"
+        f"({spell_percent(gain.confidence)} interval {gain.low:+.4g} to {gain.high:+.4g})"
     )
+
+
+def spell_percent(confidence: float) -> str:
+    """Spell a confidence as a percentage, to five digits."""
+    return f"{confidence * 100:.5g} %"
 
 
 def not_shown(kind: str, metric: str, evidence: GateEvidence) -> GateResult:
