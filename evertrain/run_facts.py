@@ -18,6 +18,9 @@ from evertrain.records import (
     ValidationReport,
 )
 
+# What MLflow keeps of a tag of a model version.
+_TAG_LIMIT = 5000
+
 
 @dataclass(frozen=True)
 class RunFacts:
@@ -59,7 +62,8 @@ class RunFacts:
 
     @property
     def tags(self) -> dict[str, str]:
-        """What the run and its model version are found by."""
+        """What the run and its model version are found by, and what should be known of them at a glance."""
+        warnings = " · ".join(self.trained.warnings)[:_TAG_LIMIT]
         return {
             "evertrain.run_key": self.run_key,
             "evertrain.pipeline": self.config.name,
@@ -70,4 +74,5 @@ class RunFacts:
             "evertrain.runtime": self.bundle.runtime,
             "evertrain.trigger": self.trigger,
             "evertrain.as_of": self.as_of.isoformat() if self.as_of else "",
+            **({"evertrain.warnings": warnings} if warnings else {}),
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,14 +22,17 @@ from evertrain.settings import Settings
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import DatasetInput, Metric, Run
+    from mlflow.entities import DatasetInput, Metric, Param, Run
 
+    from evertrain.records import Search, Trial
     from evertrain.run_facts import RunFacts
 
 # What MLflow takes in one call, and of a parameter's value.
 _PARAMS_PER_CALL = 100
 _PARAM_LIMIT = 6000
 _DIGEST_LIMIT = 36
+_MOST_RUNS = 50_000
+_TRIAL = "evertrain.trial"
 
 
 def log_run(settings: Settings, facts: RunFacts) -> str:
@@ -54,6 +57,8 @@ def log_run(settings: Settings, facts: RunFacts) -> str:
         run_id: str = run.info.run_id
         if run.info.status != "FINISHED":
             _log_values(client, run_id, facts)
+            if facts.trained.search is not None:
+                _log_trials(client, run, facts.trained.search)
             _log_files(client, run_id, facts)
             failpoint("tracking-before-finish")
             client.set_terminated(run_id, "FINISHED")
@@ -118,14 +123,14 @@ def _create_run(client: MlflowClient, experiment: str, facts: RunFacts) -> Run:
 
 
 def _log_values(client: MlflowClient, run_id: str, facts: RunFacts) -> None:
-    from mlflow.entities import Param, RunTag
+    from mlflow.entities import RunTag
 
-    params = [Param(name, value[:_PARAM_LIMIT]) for name, value in _parameters(facts).items()]
+    params = _params(_parameters(facts))
     for start in range(0, len(params), _PARAMS_PER_CALL):
         client.log_batch(run_id, params=params[start : start + _PARAMS_PER_CALL])
     # MLflow never changes a parameter: what two attempts at one run key may differ in is a tag.
     tags = [RunTag(name, value) for name, value in facts.tags.items()]
-    client.log_batch(run_id, metrics=_metrics(facts), tags=tags)
+    client.log_batch(run_id, metrics=_metrics(_numbers(facts)), tags=tags)
     client.log_inputs(run_id, datasets=[_dataset(facts)])
 
 
@@ -145,15 +150,21 @@ def _parameters(facts: RunFacts) -> dict[str, str]:
     return {**chosen, **given}
 
 
+def _params(values: Mapping[str, str]) -> list[Param]:
+    from mlflow.entities import Param
+
+    return [Param(name, value[:_PARAM_LIMIT]) for name, value in values.items()]
+
+
 def _spelled(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
-def _metrics(facts: RunFacts) -> list[Metric]:
+def _metrics(numbers: Iterable[tuple[str, float]], step: int = 0) -> list[Metric]:
     from mlflow.entities import Metric
 
     now_milliseconds = int(datetime.now(UTC).timestamp() * 1000)
-    return [Metric(name, value, now_milliseconds, 0) for name, value in _numbers(facts)]
+    return [Metric(name, value, now_milliseconds, step) for name, value in numbers]
 
 
 def _numbers(facts: RunFacts) -> Iterator[tuple[str, float]]:
@@ -167,6 +178,42 @@ def _numbers(facts: RunFacts) -> Iterator[tuple[str, float]]:
     yield "unlabelled_rows", facts.snapshot.unlabelled
     yield "fit_seconds", facts.trained.fit_seconds
     yield "bundle_bytes", facts.bundle.size_bytes
+    search = facts.trained.search
+    if search is not None:
+        yield "search_trials", len(search.trials)
+        yield f"search_{search.metric}", search.trials[search.best].value or 0.0
+
+
+def _log_trials(client: MlflowClient, parent: Run, search: Search) -> None:
+    """Write each trial down as a run nested in *parent*; what a killed process has done isn't done again."""
+    experiment, run_id = parent.info.experiment_id, parent.info.run_id
+    nested = client.search_runs(
+        [experiment], f"tags.`mlflow.parentRunId` = '{run_id}'", max_results=_MOST_RUNS
+    )
+    begun = {run.data.tags[_TRIAL]: run for run in nested}
+    for trial in search.trials:
+        tags = {
+            "mlflow.parentRunId": run_id,
+            _TRIAL: str(trial.number),
+            "evertrain.trial_state": trial.state,
+            "evertrain.best_trial": str(trial.number == search.best).lower(),
+        }
+        run = begun.get(tags[_TRIAL]) or client.create_run(
+            experiment, tags=tags, run_name=f"trial {trial.number}"
+        )
+        if run.info.status == "RUNNING":
+            _log_trial(client, run.info.run_id, trial, search.metric)
+
+
+def _log_trial(client: MlflowClient, run_id: str, trial: Trial, metric: str) -> None:
+    mean = [] if trial.value is None else [(f"search_{metric}", trial.value)]
+    numbers = _metrics([("seconds", trial.seconds), *mean])
+    for fold, score in enumerate(trial.scores):
+        numbers += _metrics([(f"fold_{metric}", score)], step=fold)
+    given = {f"params.{name}": _spelled(value) for name, value in trial.params.items()}
+    reason = {} if trial.reason is None else {"reason": trial.reason}
+    client.log_batch(run_id, metrics=numbers, params=_params({**given, **reason}))
+    client.set_terminated(run_id, "FAILED" if trial.state == "failed" else "FINISHED")
 
 
 def _dataset(facts: RunFacts) -> DatasetInput:

@@ -14,7 +14,7 @@ from evertrain.progress import step
 from evertrain.records import BundleRef, Judgement, ModelVersion, TrainedModel, ValidationReport
 from evertrain.registry import mirror_aliases, register
 from evertrain.release import decide_alias_repaired
-from evertrain.reports.plots import curve_png
+from evertrain.reports.plots import curve_png, search_png
 from evertrain.run_facts import RunFacts
 from evertrain.runs import code_digest
 from evertrain.storage import open_store
@@ -46,13 +46,18 @@ def register_task(
             code_digest=code_digest(),
             trigger=run.trigger,
             as_of=run.ingested.snapshot.as_of,
-            pictures={"curve.png": curve_png(judgement.evaluation.curves)},
+            pictures=_draw_pictures(trained, judgement),
         )
         run_id = log_run(run.pipeline.settings, facts)
         version = register(run.pipeline.settings, facts, run_id)
         show_links(run, version)
         note.text = f"version {version.version}"
     return version
+
+
+def _draw_pictures(trained: TrainedModel, judgement: Judgement) -> dict[str, bytes]:
+    pictures = {"curve.png": curve_png(judgement.evaluation.curves)}
+    return pictures if trained.search is None else {**pictures, "search.png": search_png(trained.search)}
 
 
 @contextmanager

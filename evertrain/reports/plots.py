@@ -7,9 +7,12 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from evertrain.records import Curve
+from evertrain.metrics import METRICS
+from evertrain.records import Curve, Search
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,6 +75,25 @@ def months_svg(
         axes.set_ylabel(label)
         _finish(axes, loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=len(series))
         return _as_svg(figure, f"{label} by month")
+
+
+def search_png(search: Search) -> bytes:
+    """Draw a search's history on white, 960 by 720 pixels: each trial's score, and the best up to it."""
+    best = max if METRICS[search.metric].greater_is_better else min
+    with _figure(PNG_INK) as figure:
+        axes = figure.add_subplot()
+        complete = [(trial.number, trial.value) for trial in search.trials if trial.value is not None]
+        pruned = [(trial.number, fmean(trial.scores)) for trial in search.trials if trial.state == "pruned"]
+        for place, (label, points) in enumerate({"complete": complete, "pruned": pruned}.items()):
+            if points:
+                axes.plot(*zip(*points, strict=True), "ox"[place], color=COLOURS[place], label=label)
+        so_far = list(accumulate((value for _, value in complete), best))
+        numbers = [number for number, _ in complete]
+        axes.step(numbers, so_far, where="post", color=COLOURS[2], linewidth=1.8, label="best so far")
+        axes.set(xlabel="trial", ylabel=f"{search.metric}, mean over the folds")
+        axes.locator_params(axis="x", integer=True)
+        _finish(axes)
+        return _as_png(figure)
 
 
 def _draw_curves(axes: Axes, curves: Sequence[Curve], ink: str) -> None:

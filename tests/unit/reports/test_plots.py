@@ -6,8 +6,8 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from evertrain.records import Curve
-from evertrain.reports.plots import curve_png, curve_svg, months_svg
+from evertrain.records import Curve, Search, Trial
+from evertrain.reports.plots import curve_png, curve_svg, months_svg, search_png
 
 PNG = b"\x89PNG\r\n\x1a\n"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -30,6 +30,26 @@ CASES = [
 def test_png_is_a_picture(curves):
     """Whatever curves there are, and where there are none, the plot is a PNG of 960 by 720 pixels."""
     picture = curve_png(curves)
+    assert picture.startswith(PNG)
+    assert (int.from_bytes(picture[16:20]), int.from_bytes(picture[20:24])) == (960, 720)
+
+
+@pytest.mark.parametrize("metric", ["roc_auc", "log_loss"])
+@pytest.mark.parametrize("states", [("complete",), ("failed", "complete", "pruned", "complete")])
+def test_a_searchs_history_is_a_picture(metric, states):
+    """Whatever became of its trials, a search is a PNG of 960 by 720 pixels."""
+    trials = tuple(
+        Trial(
+            number=number,
+            params={},
+            scores=() if state == "failed" else (0.5 + number / 10,),
+            value=0.5 + number / 10 if state == "complete" else None,
+            state=state,
+            seconds=0.1,
+        )
+        for number, state in enumerate(states)
+    )
+    picture = search_png(Search(metric=metric, trials=trials, best=len(states) - 1, planned=20))
     assert picture.startswith(PNG)
     assert (int.from_bytes(picture[16:20]), int.from_bytes(picture[20:24])) == (960, 720)
 

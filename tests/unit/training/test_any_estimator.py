@@ -18,7 +18,8 @@ from evertrain.packaging.conversion import Conversion, convert_apart, to_onnx
 from evertrain.packaging.parity import tolerance_for
 from evertrain.predictions import Prediction, compare_predictions
 from evertrain.records import Feature, Signature, Task
-from evertrain.training.fitting import TrainingRows, fit_pipeline
+from evertrain.training.fitting import fit_pipeline
+from evertrain.training.rows import TrainingRows
 
 ROWS = 300
 LEARNT = 220
