@@ -81,7 +81,7 @@ def claim(
             failpoint("claim-after-lease")
             yield ClaimHandle(held.number, held.purpose, held.attempt)
     finally:
-        _release(journal, held)
+        _release(journal, store, held)
 
 
 def _take(journal: ReleaseJournal, store: Store, purpose: str, terms: Terms, owner: ProcessIdentity) -> Claim:
@@ -99,6 +99,8 @@ def _take(journal: ReleaseJournal, store: Store, purpose: str, terms: Terms, own
         except Conflict:
             # Someone else claimed, released or took over since: look at who holds it now.
             continue
+        if held is not None:
+            _remove_lease(journal, store, held)
         return state.claims[purpose]
 
 
@@ -140,11 +142,20 @@ def _refuse(pipeline: str, held: Claim) -> Conflict:
     )
 
 
-def _release(journal: ReleaseJournal, held: Claim) -> None:
+def _release(journal: ReleaseJournal, store: Store, held: Claim) -> None:
     failpoint("claim-before-release")
     try:
         journal.append(decide_released(held.purpose, held.number))
     except EvertrainError as cause:
         # What the block did stands, and its own error must be seen; this process's end frees the claim too.
         _log.warning("claim %d (%s) could not be released: %s", held.number, held.purpose, cause)
+    _remove_lease(journal, store, held)
     failpoint("claim-after-release")
+
+
+def _remove_lease(journal: ReleaseJournal, store: Store, held: Claim) -> None:
+    try:
+        store.delete(lease_key(journal.pipeline, held.number))
+    except EvertrainError as cause:
+        # Nobody looks at the lease of a claim that isn't held: it only lies there.
+        _log.warning("the lease of claim %d (%s) could not be removed: %s", held.number, held.purpose, cause)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from evertrain.errors import ServiceError, StorageError
 from evertrain.failpoints import VARIABLE
+from evertrain.orphans import end_with_parent
 from evertrain.storage import Store, attach_store
 
 _log = logging.getLogger(__name__)
@@ -117,4 +118,6 @@ def _has_ended(parent: int, line: int, within_seconds: float) -> bool:
 
 
 if __name__ == "__main__":
+    # A store that doesn't answer may hold a beat up for minutes; the parent's end must not wait for it.
+    end_with_parent(int(sys.argv[4]))
     main(sys.argv[1:])

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from evertrain.release import (
     decide_taken_over,
     open_journal,
 )
-from evertrain.storage import LocalStore
+from evertrain.storage import LocalStore, open_store
 
 ELSEWHERE = ProcessIdentity("far", "far/boot/ns", 42, 1.0)
 LEASE = lease_key("flights", 1)
@@ -60,6 +61,7 @@ def test_a_claim_is_held_while_the_block_runs(journal: ReleaseJournal, store: Lo
         assert state.claims["train"].lease_seconds == 15.0
         assert store.get(LEASE) is not None
     assert journal.read()[1].claims == {}
+    assert list(store.list("leases/")) == []
     with claim(journal, store, "train") as held:
         assert (held.number, held.attempt) == (3, 1)
 
@@ -118,6 +120,24 @@ def test_a_dead_owner_on_this_host_is_no_obstacle(
     with claim(journal, store, "train", terms=Terms(sleep=never_sleep)) as held:
         assert (held.number, held.attempt) == (2, 2)
     assert kinds(journal) == ["claimed", "taken_over", "released"]
+    assert list(store.list("leases/")) == []
+
+
+def test_a_lease_that_can_not_be_removed_masks_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The claim is given back all the same; what is left is only logged."""
+
+    class Keeping(LocalStore):
+        def delete(self, key: str) -> None:
+            raise StorageError("no right")
+
+    store = Keeping(tmp_path)
+    journal = open_journal(store, "flights", "ann")
+    with claim(journal, store, "train"):
+        pass
+    assert kinds(journal) == ["claimed", "released"]
+    assert "the lease of claim 1 (train) could not be removed: no right" in caplog.text
 
 
 def test_a_pid_used_again_is_a_dead_owner(journal: ReleaseJournal, store: LocalStore) -> None:
@@ -249,3 +269,33 @@ def test_a_claim_that_can_not_beat_is_given_back(
     with pytest.raises(ServiceError), claim(journal, store, "train"):
         pytest.fail("the block must not run")
     assert journal.read()[1].claims == {}
+
+
+def test_a_claim_on_s3_is_held_beaten_for_and_given_back(s3_bucket: str) -> None:
+    """Its heartbeat process reaches the bucket by itself, and nothing of the claim is left after it."""
+    store = open_store(f"s3://{s3_bucket}/loop")
+    journal = open_journal(store, "flights", "ann")
+    with claim(journal, store, "train", terms=Terms(beat_seconds=0.1)):
+        first = store.get_if_changed(LEASE, None)
+        assert first is not None
+        deadline = time.monotonic() + 30
+        while store.get_if_changed(LEASE, first[1]) is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        with pytest.raises(Conflict), claim(open_journal(store, "flights", "bob"), store, "train"):
+            pytest.fail("the block must not run")
+    assert kinds(journal) == ["claimed", "released"]
+    assert list(store.list("leases/")) == []
+
+
+def test_a_far_owner_s_lease_on_s3_is_waited_for_on_the_store_s_clock(s3_bucket: str) -> None:
+    """Last-Modified against the answer's Date: nothing is said of this machine's clock."""
+    store = open_store(f"s3://{s3_bucket}")
+    journal = open_journal(store, "flights", "ann")
+    journal.append(decide_claimed("train", ELSEWHERE, 2.0))
+    store.put(LEASE, b"1")
+    started = time.monotonic()
+    with claim(journal, store, "train", terms=Terms(look_seconds=0.1)) as held:
+        # Whole seconds: a lease may look up to one second older than it is.
+        assert time.monotonic() - started > 0.9
+        assert held.attempt == 2
