@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from prefect import flow
@@ -9,10 +12,14 @@ from prefect.runtime import flow_run
 
 from evertrain.claims import claim
 from evertrain.config.files import check_trainable, load_config
+from evertrain.errors import DataRefused, EvertrainError
 from evertrain.outcomes import recall_outcome, remember_outcome
 from evertrain.pipelines import Pipeline, config_path, open_pipeline, parse_as_of
 from evertrain.records import TrainOutcome, Trigger
 from evertrain.settings import read_settings
+from evertrain.validation import list_quarantined
+from evertrain.validation.validator import Validator
+from flows.validators import validator_for
 from tasks.evaluate import evaluate_task
 from tasks.ingest import ingest_task
 from tasks.package import package_task
@@ -21,9 +28,10 @@ from tasks.register import mirror_aliases_task, register_task
 from tasks.report import report_task
 from tasks.run import Run
 from tasks.train import train_in_time
-from tasks.validate import validate_task
+from tasks.validate import ask_for_verdict, validate_task
 
 TRAIN = "train"
+logger = logging.getLogger("evertrain.validation")
 
 
 def name_run() -> str:
@@ -58,22 +66,48 @@ def training_flow(
 
 def train_pipeline(pipeline: Pipeline, as_of: str | None, trigger: Trigger, fence: int) -> TrainOutcome:
     """Walk the steps under the claim *fence*; an unchanged run ends after ``ingest``."""
-    seconds: dict[str, float] = {}
     time = parse_as_of(as_of)
-    ingested = ingest_task(pipeline, time, seconds)
-    run = Run(pipeline, ingested, trigger=trigger, as_of=time, fence=fence, seconds=seconds)
-    outcome = recall_outcome(run.records, pipeline.journal.read()[1])
-    if outcome is not None:
-        return outcome
-    mirror_aliases_task(pipeline, repair=True)
-    report = validate_task(run)
-    trained = train_in_time(run)
-    bundle = package_task(run, trained)
-    judgement = evaluate_task(run, bundle)
+    with validator_for(pipeline.config.validation) as validator:
+        seconds: dict[str, float] = {}
+        ingested = ingest_task(pipeline, time, seconds)
+        run = Run(pipeline, ingested, trigger=trigger, as_of=time, fence=fence, seconds=seconds)
+        outcome = recall_outcome(run.records, pipeline.journal.read()[1])
+        return outcome or learn_and_promote(run, validator)
+
+
+def learn_and_promote(run: Run, validator: Validator | None) -> TrainOutcome:
+    """Train while *validator* judges the rows; nothing is registered before its verdict."""
+    ask_for_verdict(run, validator)
+    mirror_aliases_task(run.pipeline, repair=True)
+    with bad_data_told_first(run, validator):
+        trained = train_in_time(run)
+        bundle = package_task(run, trained)
+        judgement = evaluate_task(run, bundle)
+    report = validate_task(run, validator)
     version = register_task(run, report, trained, bundle, judgement)
     outcome = promote_task(run, version, judgement, bundle)
-    mirror_aliases_task(pipeline, repair=False)
+    outcome = outcome.model_copy(update={"quarantined": list_quarantined(report)})
+    mirror_aliases_task(run.pipeline, repair=False)
     report_task(run, outcome, judgement, report)
-    outcome = outcome.model_copy(update={"seconds": dict(seconds)})
+    outcome = outcome.model_copy(update={"seconds": dict(run.seconds)})
     remember_outcome(run.records, outcome)
     return outcome
+
+
+@contextmanager
+def bad_data_told_first(run: Run, validator: Validator | None) -> Iterator[None]:
+    """Await the verdict where a step fails: if the rows are refused, they are why it failed.
+
+    Raises:
+        DataRefused: An expectation failed, in place of the step's own error.
+    """
+    try:
+        yield
+    except EvertrainError as fault:
+        try:
+            validate_task(run, validator)
+        except DataRefused:
+            raise
+        except EvertrainError as untold:
+            logger.warning("The rows weren't judged: %s", untold.message)
+        raise fault

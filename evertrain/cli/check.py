@@ -29,14 +29,15 @@ def look_at_data(config: PipelineConfig) -> Ingested:
         SourceError: The data can't be had.
         DataRefused: The data can't be learnt from, or fails an expectation.
     """
-    from evertrain.datasets import ingest, read_snapshot
+    from evertrain.datasets import ingest
     from evertrain.storage import open_store
-    from evertrain.validation import refusal, validate
+    from evertrain.validation import refusal
+    from evertrain.validation.snapshots import validate_snapshot
 
     with TemporaryDirectory(prefix="evertrain-check-") as folder:
         store = open_store(folder)
         ingested = ingest(config, store, as_of=None, now=datetime.now(UTC))
-        report = validate(config.validation, read_snapshot(store, ingested.snapshot))
+        report = validate_snapshot(config.validation, ingested, store)
     if not report.success:
         raise refusal(report)
     return ingested

@@ -24,8 +24,6 @@ def find_not_yet(config: PipelineConfig, *, has_champion: bool = False) -> list[
         has_champion: Whether a version serves already; the first is promoted at once by any strategy.
     """
     faults = []
-    if config.validation.on_failure == "quarantine":
-        faults.append(fault_at(("validation", "on_failure"), f"quarantine {WORDS}", "stop"))
     if config.training.search is not None:
         faults.append(
             fault_at(

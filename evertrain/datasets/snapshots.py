@@ -109,13 +109,18 @@ def read_side(
     return table.filter(pc.is_valid(table.column(target))) if labelled else table
 
 
-def read_snapshot(store: Store, snapshot: Snapshot) -> pa.Table:
+def read_snapshot(store: Store, snapshot: Snapshot, columns: Sequence[str] | None = None) -> pa.Table:
     """Read all rows, of both sides, labelled or not.
+
+    Args:
+        store: Holds the parts.
+        snapshot: Names them.
+        columns: Read no others; None: all.
 
     Raises:
         StorageError: A part is missing, or its bytes aren't those that were written.
     """
-    return _read(store, snapshot.parts)
+    return _read(store, snapshot.parts, columns)
 
 
 def read_part(store: Store, part: Part) -> bytes:
@@ -164,11 +169,13 @@ def _to_parquet(table: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-def _read(store: Store, parts: Sequence[Part]) -> pa.Table:
+def _read(store: Store, parts: Sequence[Part], columns: Sequence[str] | None = None) -> pa.Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    return pa.concat_tables([pq.read_table(pa.BufferReader(read_part(store, part))) for part in parts])
+    chosen = None if columns is None else list(columns)
+    files = (pa.BufferReader(read_part(store, part)) for part in parts)
+    return pa.concat_tables([pq.read_table(file, columns=chosen) for file in files])
 
 
 def _to_array(column: pa.ChunkedArray) -> np.ndarray:

@@ -10,7 +10,7 @@ from evertrain.datasets.frames import fit_arguments, is_integral, to_frame
 from evertrain.errors import ConfigError, DataRefused
 from evertrain.expectations import columns_of
 from evertrain.quiet import quiet
-from evertrain.records import ExpectationResult, ValidationReport
+from evertrain.records import ExpectationResult, Quarantined, ValidationReport
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,7 +25,15 @@ _TEXT_LIMIT = 200
 _MAY_NAME_MISSING_COLUMNS = ("expect_column_to_exist", "expect_table_")
 
 
-def validate(config: ValidationConfig, table: pa.Table) -> ValidationReport:
+def import_great_expectations() -> None:
+    """Import the library ahead of its first use, which takes seconds."""
+    with quiet("great_expectations"):
+        import great_expectations  # noqa: F401 - for those who import it next
+
+
+def validate(
+    config: ValidationConfig, table: pa.Table, names: Sequence[str] | None = None
+) -> ValidationReport:
     """Run every expectation over *table* with Great Expectations.
 
     An expectation that can't be run (no such column, a comparison that makes no sense) is a failed one.
@@ -33,6 +41,7 @@ def validate(config: ValidationConfig, table: pa.Table) -> ValidationReport:
     Args:
         config: The expectations, by Great Expectations' own names and arguments.
         table: Shape (n_rows, n_columns); not modified.
+        names: All the columns that there are, where *table* holds only those that are spoken of.
 
     Returns:
         One result per expectation, in the YAML's order. Without expectations: success, at no cost.
@@ -42,14 +51,15 @@ def validate(config: ValidationConfig, table: pa.Table) -> ValidationReport:
     """
     if not config.expectations:
         return ValidationReport(success=True, rows=table.num_rows)
+    names = names or table.column_names
     found: dict[int, ExpectationResult] = {}
     runnable: dict[int, ExpectationConfig] = {}
     for index, expectation in enumerate(config.expectations):
-        missing = _missing_column(expectation, table.column_names)
+        missing = _missing_column(expectation, names)
         if missing is None:
             runnable[index] = expectation
         else:
-            found[index] = _without_column(expectation, missing, table.column_names)
+            found[index] = _without_column(expectation, missing, names)
     if runnable:
         found |= _run(runnable, table)
     results = tuple(found[index] for index in sorted(found))
@@ -58,13 +68,22 @@ def validate(config: ValidationConfig, table: pa.Table) -> ValidationReport:
 
 def refusal(report: ValidationReport) -> DataRefused:
     """Build the error for a *report* that isn't a success: what failed, where, how often, with examples."""
-    failed = [result for result in report.results if not result.success]
+    failed = [result for result in report.results if result.stops]
     lines = [f"- {_told(result)}" for result in failed[:FAILURES_TOLD]]
     if len(failed) > FAILURES_TOLD:
         lines.append(f"- and {len(failed) - FAILURES_TOLD} more")
     head = f"{len(failed)} of {len(report.results)} expectations failed on {report.rows} rows:"
     tail = "Mend the data, or change validation.expectations in the pipeline's YAML."
     return DataRefused("\n".join([head, *lines, tail]), report=report.model_dump(mode="json"))
+
+
+def list_quarantined(report: ValidationReport) -> tuple[Quarantined, ...]:
+    """List the expectations for which rows were set aside, with how many."""
+    return tuple(
+        Quarantined(type=result.type, column=result.column, rows=result.quarantined_rows)
+        for result in report.results
+        if result.quarantined_rows
+    )
 
 
 def _told(result: ExpectationResult) -> str:

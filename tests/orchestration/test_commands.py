@@ -172,7 +172,6 @@ def test_check_with_data_shows_the_features_to_a_person(
 @pytest.mark.parametrize(
     ("extra", "path"),
     [
-        ("validation: {on_failure: quarantine}\n", "validation.on_failure"),
         ("promotion: {approval: required}\n", "promotion.approval"),
     ],
 )

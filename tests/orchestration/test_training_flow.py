@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from evertrain.config.files import load_config
-from evertrain.errors import Conflict, DataRefused
+from evertrain.errors import Conflict, DataRefused, TrainingError
 from evertrain.liveness import identify_process
 from evertrain.pipelines import Pipeline, open_pipeline
 from evertrain.release import decide_claimed
@@ -109,10 +109,10 @@ def test_a_held_run_is_judged_again_once_the_champion_changed(
     assert judged_again.champion.version == 1
 
 
-def test_failed_expectations_stop_before_anything_is_learnt(
+def test_failed_expectations_stop_before_anything_is_registered(
     training: TrainingFlow, home: Path, write_pipeline: Write
 ) -> None:
-    """Refused data leaves neither model nor version behind, and the claim is given back."""
+    """Refused data leaves no version behind, and the claim is given back."""
     path = write_pipeline(
         extra="""\
         validation:
@@ -125,7 +125,39 @@ def test_failed_expectations_stop_before_anything_is_learnt(
         training(str(path))
 
     assert kinds(path) == ["claimed", "released"]
-    assert not list((home / "store").glob("models/*"))
+    assert not aliases(home)
+
+
+def test_bad_data_is_told_before_what_it_broke(
+    training: TrainingFlow, home: Path, write_pipeline: Write
+) -> None:
+    """Where a step fails on rows that are refused, the refusal is the error: it is the cause."""
+    path = write_pipeline(
+        extra="""\
+        validation:
+          expectations:
+            - {type: expect_column_values_to_be_between, column: income, min_value: 1000}
+        """
+    )
+
+    with pytest.raises(DataRefused, match="income"):
+        training(str(path), overrides=["training.params={solver: lbfgs, dual: true}"])
+
+
+def test_a_step_that_fails_on_good_data_keeps_its_error(
+    training: TrainingFlow, home: Path, write_pipeline: Write
+) -> None:
+    """A verdict that all is well changes nothing of what went wrong."""
+    path = write_pipeline(
+        extra="""\
+        validation:
+          expectations:
+            - {type: expect_column_values_to_not_be_null, column: income}
+        """
+    )
+
+    with pytest.raises(TrainingError, match="dual"):
+        training(str(path), overrides=["training.params={solver: lbfgs, dual: true}"])
 
 
 def test_a_second_train_meets_the_living_first(
@@ -190,8 +222,8 @@ def aliases(home: Path) -> dict[str, int]:
     from evertrain.mlflow_client import mlflow_client
 
     with mlflow_client(read_settings(), "look") as client:
-        (model,) = client.search_registered_models("name = 'loans'")
-        return {alias: int(version) for alias, version in model.aliases.items()}
+        models = client.search_registered_models("name = 'loans'")
+        return {alias: int(version) for model in models for alias, version in model.aliases.items()}
 
 
 def move_alias(home: Path, alias: str, version: int) -> None:

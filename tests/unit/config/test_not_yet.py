@@ -22,7 +22,6 @@ def make_config(source: Any = FILES, **sections: Any) -> PipelineConfig:
     ("config", "path", "found"),
     [
         (make_config(training={"estimator": "a.B", "search": SEARCH}), "training.search", "a search"),
-        (make_config(validation={"on_failure": "quarantine"}), "validation.on_failure", "quarantine"),
     ],
 )
 def test_what_is_not_yet_done_names_its_path(config, path, found):

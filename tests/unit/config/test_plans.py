@@ -120,10 +120,10 @@ def test_validation_drift_schedule_and_serving_are_said():
 
 def test_what_is_not_done_yet_is_noted():
     """`check` shows what `train` would refuse."""
-    plan = plan_of(validation={"on_failure": "quarantine"})
+    plan = plan_of(promotion={"approval": "required"})
 
     assert plan.not_yet == (
-        "validation.on_failure: quarantine is not yet supported by this version; expected stop",
+        "promotion.approval: an approval is not yet supported by this version; expected none",
     )
 
 
