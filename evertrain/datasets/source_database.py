@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
@@ -82,11 +83,11 @@ def _read(engine: Engine, source: SqlSource, folder: Path, clock: Clock) -> tupl
     with _connect(engine, source) as connection, faults.query_faults_told(source, engine.url):
         _hold_back(connection, source)
         # Sent as it is: SQLAlchemy would take colons for parameters, and drivers per cents.
-        options = {"no_parameters": True, "stream_results": True, "yield_per": BATCH_ROWS}
-        result = connection.exec_driver_sql(source.query, None, options)
-        rows = _in_time(result.partitions(), source, deadline, clock)
-        batches = type_rows(list(result.keys()), rows, TOLD, _declared_kinds(result))
-        return stage_batches(batches, Path(mkdtemp(dir=folder)), TOLD)
+        options = {"no_parameters": True, "stream_results": True}
+        with closing(connection.exec_driver_sql(source.query, None, options)) as result:
+            rows = _in_time(result.yield_per(BATCH_ROWS).partitions(), source, deadline, clock)
+            batches = type_rows(list(result.keys()), rows, TOLD, _declared_kinds(result))
+            return stage_batches(batches, Path(mkdtemp(dir=folder)), TOLD)
 
 
 def _find_url(source: SqlSource, environment: Mapping[str, str]) -> URL:
