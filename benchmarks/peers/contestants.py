@@ -13,7 +13,7 @@ HERE = Path(__file__).parent
 DATA = ROOT / "data" / "flights"
 TRAIN = ("-m", "evertrain.cli", "train", "configs/flights.yaml", "--as-of", "2013-04-01", "--json")
 
-# What the user of each types: by the interpreter, a home of its own, and the address of Prefect's server or "".
+# What each one's user types: by the interpreter, a home of its own, and Prefect's address, or "".
 Typed = Callable[[Path, Path, str], Command]
 
 

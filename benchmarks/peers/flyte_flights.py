@@ -19,7 +19,7 @@ def check(frame: pd.DataFrame) -> bool:
 
 
 @task(cache=True, cache_version="1")
-def fit(frame: pd.DataFrame, checked: bool) -> Pipeline:
+def fit(frame: pd.DataFrame, checked: bool) -> Pipeline:  # noqa: ARG001 - the step that comes first
     """Fit the model."""
     return steps.fit_model(frame)
 
