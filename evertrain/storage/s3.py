@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
@@ -168,7 +168,8 @@ class S3Store:
         try:
             with self._told("read", key):
                 answer = self._client.get_object(**address, **condition)
-                with answer["Body"] as body:
+                # Its own context manager would give the raw stream, whose errors aren't boto3's.
+                with closing(answer["Body"]) as body:
                     return body.read(), answer["ETag"]
         except StorageError as refused:
             if refused.attributes.get("code") in _ABSENT:
