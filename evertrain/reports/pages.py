@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
+
+from evertrain.reports.drift_page import DRIFT
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d2129; --soft: #5c6470; --line: #d9dde3; --page: #ffffff;
@@ -33,6 +36,8 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.25rem;
   font-size: .92rem; }
 dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 code { font: .88em ui-monospace, "DejaVu Sans Mono", monospace; }
+.key { display: inline-block; width: 1.4em; height: .8em; margin-left: .8em; }
+.key.reference { background: var(--hue0); opacity: .35; } .key.current { border: 2px solid var(--hue1); }
 figure { margin: .5rem 0; } figure svg { max-width: 100%; height: auto; }
 svg text { font-family: system-ui, "Segoe UI", "DejaVu Sans", sans-serif !important; }
 """
@@ -85,7 +90,8 @@ rows.
 {% if expectations %}<div class="scroll"><table>
 <tr><th>expectation</th><th>column</th><th>verdict</th><th class="number">unexpected rows</th></tr>
 {% for each in expectations %}<tr><td>{{ each.type }}</td><td>{{ each.column or "" }}</td>
-<td class="mark {{ 'good' if each.success else 'bad' }}">{{ "✓ met" if each.success else "✗ not met" }}</td>
+<td class="mark {{ 'good' if each.success else 'bad' }}">{{ "✓ met" if each.success else "✗ not met" }}
+{%- if each.quarantined_rows %}: {{ "{:,}".format(each.quarantined_rows) }} rows quarantined{% endif %}</td>
 <td class="number">{{ each.unexpected_rows if each.unexpected_rows is not none else "" }}</td></tr>
 {% endfor %}</table></div>{% if unlisted %}<p class="soft">… and {{ unlisted }} more.</p>{% endif %}
 {% endif %}
@@ -118,7 +124,7 @@ learnt from newer months had to beat it on the same held-out flights before the 
 
 
 def render_page(name: str, **values: Any) -> str:
-    """Set *values* into the template *name* (``run`` or ``demo``); all of them are escaped.
+    """Set *values* into the template *name* (``run``, ``demo`` or ``drift``); all of them are escaped.
 
     Only what the template itself marks as safe, our own style sheet and pictures, stands as it is.
     """
@@ -126,11 +132,11 @@ def render_page(name: str, **values: Any) -> str:
 
     pages = Environment(
         autoescape=True,
-        loader=DictLoader({"frame": FRAME, "run": RUN, "demo": DEMO}),
+        loader=DictLoader({"frame": FRAME, "run": RUN, "demo": DEMO, "drift": DRIFT}),
         undefined=StrictUndefined,
         trim_blocks=True,
     )
-    pages.filters |= {"short": _shorten, "estimate": spell_estimate}
+    pages.filters |= {"short": _shorten, "estimate": spell_estimate, "moment": _spell_moment}
     pages.tests["web"] = _is_web_address
     return pages.get_template(name).render(style=STYLE, **values)
 
@@ -138,6 +144,10 @@ def render_page(name: str, **values: Any) -> str:
 def spell_estimate(estimate: Any) -> str:
     """Write a metric with its interval, to five significant digits."""
     return f"{estimate.value:.5g} ({estimate.low:.5g} to {estimate.high:.5g})"
+
+
+def _spell_moment(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
 def _shorten(value: object) -> str:

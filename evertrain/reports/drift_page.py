@@ -1,0 +1,42 @@
+"""Owns the template of a drift check's page."""
+
+from __future__ import annotations
+
+DRIFT = """{% extends "frame" %}{% block body %}
+<h1>{{ outcome.pipeline }}: drift check</h1>
+<p class="soft">Champion version {{ outcome.champion }}, rows up to {{ outcome.as_of | moment }}</p>
+<div class="verdict {{ tone }}"><strong>{{ headline }}</strong>
+<ul>{% for reason in reasons %}<li>{{ reason | short }}</li>{% endfor %}</ul></div>
+
+<h2>Columns</h2>
+{% if columns %}<p class="soft">Scores are of all rows; a column drifted where its score reaches its
+threshold. The furthest over it come first.
+<span class="mark"><span class="key reference"></span> reference</span>
+<span class="mark"><span class="key current"></span> current</span> (what lies far out stands in the outermost
+bins).</p>
+<div class="scroll"><table>
+<tr><th>column</th><th>verdict</th><th class="number">score</th><th class="number">threshold</th>
+<th>missing</th><th></th></tr>
+{% for column in columns %}<tr>
+<td>{{ column.name | short }}<br><small>{{ methods[column.method] }}</small></td>
+{% if column.score is none %}<td class="mark quiet">– not told</td>
+<td colspan="3">{{ column.reason | short }}</td>
+{% else %}<td class="mark {{ 'bad' if column.drifted else 'good' }}">
+{{- "✗ drifted" if column.drifted else "✓ steady" }}</td>
+<td class="number">{{ "%.4g" | format(column.score) }}</td>
+<td class="number">{{ "%.4g" | format(column.threshold) }}</td>
+<td class="name">{{ "{:.1%}".format(column.missing_reference_share) }} →
+{{ "{:.1%}".format(column.missing_current_share) }}</td>{% endif %}
+<td>{{ pictures.get(column.name, "") | safe }}</td></tr>
+{% endfor %}</table></div>{% if unlisted %}<p class="soft">… and {{ unlisted }} more.</p>{% endif %}
+{% else %}<p>No column was compared.</p>{% endif %}
+
+{% if labels %}<h2>The newest labels</h2>
+<dl>{% for name, value in labels %}<dt>{{ name }}</dt><dd>{{ value | short }}</dd>{% endfor %}</dl>{% endif %}
+
+<h2>Rows and policy</h2>
+<dl>{% for name, value in facts %}<dt>{{ name }}</dt><dd>{{ value | short }}</dd>{% endfor %}
+{% if evidently %}<dt>Evidently</dt><dd><a href="{{ evidently }}">its full page</a>, about 4 MB: the same
+scores, figures from a sample</dd>{% endif %}</dl>
+{% endblock %}
+"""
