@@ -24,12 +24,6 @@ def find_not_yet(config: PipelineConfig, *, has_champion: bool = False) -> list[
         has_champion: Whether a version serves already; the first is promoted at once by any strategy.
     """
     faults = []
-    if config.training.search is not None:
-        faults.append(
-            fault_at(
-                ("training", "search"), f"a search {WORDS}", "null: name the values under training.params"
-            )
-        )
     if config.promotion.approval == "required":
         faults.append(fault_at(("promotion", "approval"), f"an approval {WORDS}", "none"))
     strategy = config.promotion.strategy.type

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import time
 from typing import Any
 
 from evertrain.config import PipelineConfig
 from evertrain.datasets import Ingested
+from evertrain.datasets.leakage import count_common_rows
 from evertrain.errors import BundleRefused, TrainingError
 from evertrain.native import dump_native
 from evertrain.records import Label, Signature, TrainedModel
@@ -16,10 +18,13 @@ from evertrain.runs import StepRecords
 from evertrain.settings import Settings
 from evertrain.storage import Store
 from evertrain.training.fitting import fit_pipeline
-from evertrain.training.rows import read_rows
+from evertrain.training.lone_features import find_lone_features
+from evertrain.training.rows import TrainingRows, read_rows
 from evertrain.training.search import choose_parameters, search_parameters
 
 __all__ = ["describe_parameters", "read_rows", "train"]
+
+logger = logging.getLogger("evertrain.training")
 
 
 def train(
@@ -41,7 +46,8 @@ def train(
         records: The run's step records, where a search keeps its finished trials; None: nowhere.
 
     Returns:
-        Where the fitted model lies, the signature it will be served with, and what a search found.
+        Where the fitted model lies, the signature it will be served with, what a search found, and what
+        in the rows looks like leakage.
 
     Raises:
         ConfigError: The estimator isn't one that may be used.
@@ -52,6 +58,7 @@ def train(
 
     kind = resolve_estimator(config.training.estimator, config.training.params, settings)
     rows, classes = read_rows(config, ingested, store)
+    suspicions = _find_leaks(config, ingested, store, rows, classes)
     found = search_parameters(kind, config, rows, records) if config.training.search else None
     training = choose_parameters(config.training, found) if found else config.training
     started = time.perf_counter()
@@ -70,7 +77,26 @@ def train(
         fit_seconds=fit_seconds,
         train_rows=len(rows.target),
         search=found,
+        warnings=suspicions,
     )
+
+
+def _find_leaks(
+    config: PipelineConfig,
+    ingested: Ingested,
+    store: Store,
+    rows: TrainingRows,
+    classes: tuple[Label, ...] | None,
+) -> tuple[str, ...]:
+    """Say, in the log too, what tells the answers beforehand; it hinders no run."""
+    data = config.data
+    suspicions = find_lone_features(ingested.plan.features, rows, classes)
+    common = count_common_rows(store, ingested.snapshot, target=data.target, timestamp=data.timestamp)
+    if common:
+        suspicions += (f"{common:,} held-out rows are equal to rows that were learnt from, in every column",)
+    for suspicion in suspicions:
+        logger.warning("leakage? %s", suspicion)
+    return suspicions
 
 
 def _dump(config: PipelineConfig, pipeline: Any) -> bytes:

@@ -60,12 +60,19 @@ def fit_pipeline(
 def make_estimator(kind: type[Any], config: TrainingConfig) -> Any:
     """Make the estimator of *config*; where it has a ``random_state`` and none is set, that is the seed."""
     parameters = dict(config.params)
+    if _is_chatty(kind) and not parameters.keys() & {"verbose", "verbosity"}:
+        parameters["verbosity"] = -1
     estimator = kind(**parameters)
     if "random_state" in estimator.get_params(deep=False) and "random_state" not in parameters:
         estimator.set_params(random_state=config.seed)
     if config.class_weight == "balanced" and not _takes_weights(estimator) and _has_class_weight(estimator):
         estimator.set_params(class_weight="balanced")
     return estimator
+
+
+def _is_chatty(kind: type[Any]) -> bool:
+    """Whether it prints on standard output unless told otherwise: LightGBM, a line a tree."""
+    return kind.__module__.partition(".")[0] == "lightgbm"
 
 
 def _weigh(estimator: Any, config: TrainingConfig, rows: TrainingRows) -> np.ndarray | None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from evertrain.config import PipelineConfig
 from evertrain.config.not_yet import find_dormant, find_not_yet
 
@@ -18,25 +16,12 @@ def make_config(source: Any = FILES, **sections: Any) -> PipelineConfig:
     return PipelineConfig.model_validate({**raw, "evaluation": {"task": "regression"}, **sections})
 
 
-@pytest.mark.parametrize(
-    ("config", "path", "found"),
-    [
-        (make_config(training={"estimator": "a.B", "search": SEARCH}), "training.search", "a search"),
-    ],
-)
-def test_what_is_not_yet_done_names_its_path(config, path, found):
-    """And says what would be."""
-    (fault,) = find_not_yet(config)
-
-    assert fault.path == path
-    assert fault.found == f"{found} is not yet supported by this version"
-
-
 def test_approval_is_refused_rather_than_passed_over():
     """A version that its owner wants to approve is never promoted without."""
     (fault,) = find_not_yet(make_config(promotion={"approval": "required"}))
 
     assert fault.path == "promotion.approval"
+    assert fault.found == "an approval is not yet supported by this version"
 
 
 def test_a_rollout_is_refused_once_there_is_a_champion():
@@ -50,8 +35,9 @@ def test_a_rollout_is_refused_once_there_is_a_champion():
 
 
 def test_all_else_does_not_hinder():
-    """Slices, drift, labels, batch, schedules, notifiers and any strategy are parsed and carried."""
+    """A search, slices, drift, labels, batch, schedules and any strategy are parsed and carried."""
     config = make_config(
+        training={"estimator": "a.B", "search": SEARCH},
         evaluation={"task": "regression", "slices": ["a"]},
         labels={
             "source": {"type": "sql", "url_env": "X", "query": "SELECT 1"},
