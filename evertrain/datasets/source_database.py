@@ -42,6 +42,8 @@ _CONNECT_ARGUMENTS: Mapping[str, Mapping[str, Any]] = {
     "pysqlite": {"timeout": CONNECT_SECONDS},
 }
 
+_POSTGRES = ("postgresql", "postgresql+psycopg")
+
 Clock = Callable[[], float]
 
 
@@ -115,41 +117,33 @@ def _find_url(source: SqlSource, environment: Mapping[str, str]) -> URL:
 
 def _make_engine(url: URL, source: SqlSource) -> Engine:
     from sqlalchemy import NullPool, create_engine
-    from sqlalchemy.exc import NoSuchModuleError
+    from sqlalchemy.exc import ArgumentError
 
+    begins = f"The URL in {source.url_env} begins with {url.drivername!r}"
+    path = "data.source.url_env"
     try:
-        driver = url.get_dialect()().driver
-        known = {
-            key: value for key, value in _CONNECT_ARGUMENTS.get(driver, {}).items() if key not in url.query
-        }
-        engine = create_engine(
-            _read_only_url(url), poolclass=NullPool, connect_args=known, hide_parameters=True
-        )
-    except NoSuchModuleError:
+        dialect = url.get_dialect()
+        if dialect.is_async:
+            raise ConfigError(
+                f"{begins}, an asynchronous driver; expected {url.get_backend_name()} or another one.",
+                path=path,
+            )
+        known = _CONNECT_ARGUMENTS.get(dialect.driver, {})
+        arguments = {key: value for key, value in known.items() if key not in url.query}
+        return create_engine(_read_only_url(url), poolclass=NullPool, connect_args=arguments)
+    except ArgumentError:
+        # The vendor's own error may hold a part of the URL.
         raise ConfigError(
-            f"The URL in {source.url_env} begins with {url.drivername!r}, which SQLAlchemy doesn't know; "
-            "expected postgresql, mysql+pymysql, sqlite or another dialect that is installed.",
-            path="data.source.url_env",
+            f"{begins}, and SQLAlchemy doesn't know that or what follows; expected postgresql, "
+            "mysql+pymysql, sqlite or another dialect that is installed.",
+            path=path,
         ) from None
     except ImportError as cause:
-        raise ConfigError(_name_driver(source, url, cause), path="data.source.url_env") from cause
-    if engine.dialect.is_async:
+        package = "'evertrain[postgres]'" if url.drivername in _POSTGRES else cause.name
         raise ConfigError(
-            f"The URL in {source.url_env} names the asynchronous driver {url.drivername!r}; expected one "
-            f"that isn't, such as {url.get_backend_name()}://.",
-            path="data.source.url_env",
-        )
-    return engine
-
-
-def _name_driver(source: SqlSource, url: URL, cause: ImportError) -> str:
-    package = (
-        "'evertrain[postgres]'" if url.drivername in ("postgresql", "postgresql+psycopg") else cause.name
-    )
-    return (
-        f"The URL in {source.url_env} begins with {url.drivername!r}, whose driver isn't installed "
-        f"({cause}); install it: pip install {package or 'it'}."
-    )
+            f"{begins}, whose driver isn't installed ({cause}); install it: pip install {package or 'it'}.",
+            path=path,
+        ) from cause
 
 
 def _read_only_url(url: URL) -> URL:

@@ -120,9 +120,9 @@ def _encode(values: Sequence[Any], kind: Kind | None, name: str, told: str) -> p
     import pyarrow as pa
 
     spell = _SPELLED.get(kind) if kind else None
-    if spell is not None:
-        values = [None if value is None else spell(value) for value in values]
     try:
+        if spell is not None:
+            values = [None if value is None else spell(value) for value in values]
         return pa.array(values, _arrow_type(kind))
     except (pa.ArrowException, ValueError, OverflowError) as cause:
         raise SourceError(
