@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
+from evertrain.drift_records import DriftOutcome
 from evertrain.mlflow_client import import_mlflow
 from evertrain.progress import step
 from evertrain.records import TrainOutcome, Trigger
@@ -71,3 +72,18 @@ def load_training_flow(server: LocalServer | None) -> TrainingFlow:
         if server is not None:
             server.wait_until_ready()
     return training_flow
+
+
+def run_drift_check(
+    config: str, settings: Settings, *, as_of: str | None = None, may_retrain: bool = True
+) -> DriftOutcome:
+    """Run the flow ``drift_check`` here, with a Prefect server of the user's own or an embedded one.
+
+    Raises:
+        EvertrainError: What a step raised; a retrain that fails is part of the outcome.
+        ServiceError: No Prefect server could be had, or it failed.
+    """
+    with training_ready(settings), prefect_faults_told(settings):
+        from flows.drift_check import drift_check_flow
+
+        return drift_check_flow(config, as_of=as_of, retrain=may_retrain)

@@ -11,9 +11,9 @@ from evertrain.tracking import run_url
 from tasks.run import Run
 
 
-def artifact_key(run: Run, what: str) -> str:
+def artifact_key(pipeline: str, what: str) -> str:
     """Spell a key as Prefect wants it: small letters, digits and dashes."""
-    return f"{run.config.name.replace('_', '-')}-{what}"
+    return f"{pipeline.replace('_', '-')}-{what}"
 
 
 def show_validation(run: Run, report: ValidationReport) -> None:
@@ -24,14 +24,17 @@ def show_validation(run: Run, report: ValidationReport) -> None:
             "column": result.column or "",
             "verdict": "met" if result.success else "failed",
             "unexpected rows": result.unexpected_rows,
+            "quarantined rows": result.quarantined_rows,
             "examples": ", ".join(result.examples),
         }
         for result in report.results
     ]
+    apart = f"; {report.quarantined:,} rows were set aside" if report.quarantined else ""
+    verdict = "met" if all(result.success for result in report.results) else "not met"
     create_table_artifact(
         rows,
-        key=artifact_key(run, "validation"),
-        description=f"Great Expectations on {report.rows:,} rows: {'met' if report.success else 'not met'}.",
+        key=artifact_key(run.config.name, "validation"),
+        description=f"Great Expectations on {report.rows:,} rows: {verdict}{apart}.",
     )
 
 
@@ -48,7 +51,7 @@ def show_judgement(run: Run, judgement: Judgement) -> None:
             }
             for name, estimate in evaluation.metrics.items()
         ],
-        key=artifact_key(run, "champion-against-challenger"),
+        key=artifact_key(run.config.name, "champion-against-challenger"),
         description=f"Both on the same {evaluation.rows:,} held-out rows, with 95 % bootstrap intervals.",
     )
     create_table_artifact(
@@ -56,7 +59,7 @@ def show_judgement(run: Run, judgement: Judgement) -> None:
             {"gate": gate.type, "metric": gate.metric or "", "verdict": gate.verdict, "why": gate.reason}
             for gate in judgement.gates
         ],
-        key=artifact_key(run, "gates"),
+        key=artifact_key(run.config.name, "gates"),
         description="held" if judgement.held_because else "All gates let it pass.",
     )
 
@@ -64,7 +67,7 @@ def show_judgement(run: Run, judgement: Judgement) -> None:
 def show_links(run: Run, version: ModelVersion) -> None:
     """Show where the run lies in MLflow, as a link where MLflow is a server."""
     url = run_url(run.pipeline.settings, version.run_id)
-    key = artifact_key(run, "mlflow-run")
+    key = artifact_key(run.config.name, "mlflow-run")
     if url:
         create_link_artifact(url, link_text=f"Version {version.version} in MLflow", key=key)
     else:

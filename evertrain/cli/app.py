@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from evertrain.cli import audit, check, demo, rollback, serve, train
+from evertrain.cli import audit, check, demo, drift, rollback, serve, train
 from evertrain.cli.console import INTERRUPTED, answer_usage_error
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app = typer.Typer(
 )
 app.command("check", epilog=check.EXAMPLES)(check.check)
 app.command("train", epilog=train.EXAMPLES)(train.train)
+app.command("drift", epilog=drift.EXAMPLES)(drift.drift)
 app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
 app.command("rollback", epilog=rollback.EXAMPLES)(rollback.rollback)
 app.command("demo", epilog=demo.EXAMPLES)(demo.demo)

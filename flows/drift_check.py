@@ -1,0 +1,68 @@
+"""Owns the flow ``drift_check``: look at the newest rows, decide, and retrain where the policy says so."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from evertrain.config.files import load_config
+from evertrain.datasets import Ingested
+from evertrain.drift_records import DriftOutcome, PerformanceMeasured, RegretMeasured
+from evertrain.pipelines import config_path, open_pipeline, parse_as_of
+from evertrain.records import TrainOutcome
+from evertrain.settings import read_settings
+from flows.training import name_run, training_flow
+from tasks.check import Check
+from tasks.decide import decide_task
+from tasks.drift import Found, measure_drift_task
+from tasks.drift_report import drift_report_task
+from tasks.probe import ingest_newest_task, measure_performance_task, probe_regret_task
+from tasks.retrain import retrain_once
+
+
+@flow(name="drift_check", flow_run_name=name_run, persist_result=False)
+def drift_check_flow(
+    config: str,
+    as_of: str | None = None,
+    retrain: bool = True,
+    overrides: list[str] | None = None,
+) -> DriftOutcome:
+    """Check one pipeline's champion for drift, and retrain it where its policy says so.
+
+    Args:
+        config: The pipeline's YAML, or its name under ``configs/``.
+        as_of: ISO time; everything later is hidden. Empty: now.
+        retrain: Whether a retrain may be started.
+        overrides: ``a.b=VALUE`` pairs that replace what the YAML says.
+    """
+    settings = read_settings()
+    loaded = load_config(config_path(config), settings, tuple(overrides or ()))
+    check = Check(open_pipeline(loaded, settings), parse_as_of(as_of), {})
+
+    def train(moment: str) -> TrainOutcome:
+        return training_flow(config, as_of=moment, trigger="drift", overrides=overrides)
+
+    found = measure_drift_task(check)
+    performance, regret = measure_on_labels(check, found)
+    outcome = decide_task(check, found, performance, regret, retrain)
+    if outcome.retrain == "started":
+        outcome = retrain_once(check, outcome, train)
+    drift_report_task(check, found, outcome)
+    return outcome
+
+
+def measure_on_labels(
+    check: Check, found: Found
+) -> tuple[PerformanceMeasured | str | None, RegretMeasured | str | None]:
+    """Measure what needs labels, as far as the YAML asks for it and the newest rows have any.
+
+    Returns:
+        Performance and regret; None for what wasn't asked, a reason for what couldn't be measured.
+    """
+    wanted = check.config.drift
+    if found.drift is None or (wanted.performance is None and wanted.regret is None):
+        return None, None
+    newest = ingest_newest_task(check)
+    if not isinstance(newest, Ingested):
+        return (newest if wanted.performance else None), (newest if wanted.regret else None)
+    performance = measure_performance_task(check, newest) if wanted.performance else None
+    return performance, probe_regret_task(check, newest) if wanted.regret else None

@@ -1,0 +1,44 @@
+"""Owns the task ``report``: a check's page for the store, its table for Prefect's UI."""
+
+from __future__ import annotations
+
+from prefect.artifacts import create_table_artifact
+
+from evertrain.drift_records import DriftOutcome
+from evertrain.progress import step
+from evertrain.reports.drift_report import render_drift
+from tasks.artifacts import artifact_key
+from tasks.check import Check
+from tasks.drift import Found, report_key
+from tasks.steps import step_task
+
+
+@step_task("report")
+def drift_report_task(check: Check, found: Found, outcome: DriftOutcome) -> None:
+    """Write the page that tells the check: decision, columns, new labels, and what was done."""
+    if outcome.report is None:
+        return
+    with step("report", check.seconds) as note:
+        evidently = report_key(outcome.pipeline, found.as_of, "-evidently") if found.drawn else None
+        page = render_drift(check.config, outcome, evidently=evidently and evidently.rpartition("/")[2])
+        check.pipeline.store.put(report_key(outcome.pipeline, found.as_of), page.encode())
+        show_columns(check, outcome)
+        note.text = outcome.report
+
+
+def show_columns(check: Check, outcome: DriftOutcome) -> None:
+    """Show each column's score beside its threshold."""
+    create_table_artifact(
+        [
+            {
+                "column": column.name,
+                "method": column.method,
+                "score": "" if column.score is None else f"{column.score:.4f}",
+                "threshold": f"{column.threshold:g}",
+                "verdict": "drifted" if column.drifted else column.reason or "steady",
+            }
+            for column in outcome.columns
+        ],
+        key=artifact_key(check.config.name, "drift"),
+        description=f"{outcome.decision}; retrain: {outcome.retrain}. {outcome.why}",
+    )
