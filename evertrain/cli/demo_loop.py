@@ -1,4 +1,4 @@
-"""Owns the demo's story: two trainings two months apart, and four months of flights scored by HTTP."""
+"""Owns the demo's story: a year of flights, scored by HTTP month by month, and a check after each month."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,19 +21,23 @@ if TYPE_CHECKING:
 
     from evertrain.cli.demo_service import DemoService
     from evertrain.config import PipelineConfig
+    from evertrain.drift_records import DriftOutcome
     from flows.launch import TrainingFlow
 
 CONFIG = Path("configs/flights.yaml")
 DATA = Path("data/flights")
-FIRST_AS_OF, SECOND_AS_OF = "2013-04-01", "2013-06-01"
-BEFORE, AFTER = ("2013-04", "2013-05"), ("2013-06", "2013-07")
+FIRST_AS_OF = datetime(2013, 4, 1, tzinfo=UTC)
+MONTHS = tuple(f"2013-{month:02}" for month in range(4, 13))
+# A check looks at the month just ended, and retrains where a probe that saw newer labels beats the champion.
+MONTHLY = ("drift.current.window=30d", "drift.cooldown=20d", "drift.retrain_on=[regret]")
 
 
 @dataclass(frozen=True)
 class Month:
-    """One month of flights, scored by the service while it flew.
+    """One month of flights, scored by the service while it flew, and the check at its end.
 
-    ``champion_auc`` is of the answers that the service gave, ``first_auc`` of version 1, never replaced.
+    ``champion_auc`` is of the answers that the service gave, ``first_auc`` of version 1, never replaced;
+    ``gain`` is what a probe that had learnt from newer months gained over the champion.
     """
 
     month: str
@@ -41,7 +46,9 @@ class Month:
     version: int
     champion_auc: float
     first_auc: float
-    decision: str
+    drifted_share: float | None = None
+    gain: float | None = None
+    decision: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,8 @@ class Story:
     home: Path
     report: Path
     months: tuple[Month, ...]
-    outcomes: tuple[TrainOutcome, ...]
+    first: TrainOutcome
+    checks: tuple[DriftOutcome, ...]
 
     def as_json(self) -> dict[str, Any]:
         """Spell the story for ``--json``."""
@@ -59,7 +67,8 @@ class Story:
             "home": str(self.home),
             "report": str(self.report),
             "months": [asdict(month) for month in self.months],
-            "trains": [outcome.model_dump(mode="json") for outcome in self.outcomes],
+            "first": self.first.model_dump(mode="json"),
+            "checks": [check.model_dump(mode="json") for check in self.checks],
         }
 
 
@@ -78,26 +87,50 @@ def run_demo(console: Console) -> Story:
 
 
 def live_through(settings: Settings, train: TrainingFlow, console: Console) -> Story:
-    """Train, serve, score two months, train again, score two more."""
+    """Train in spring, then live month by month: requests, labels, a check, a retrain where it pays."""
     from evertrain.cli.demo_service import serving
     from evertrain.config.files import load_config
+    from flows.drift_check import drift_check_flow
 
     config = load_config(CONFIG, settings)
-    first = train(str(CONFIG), as_of=FIRST_AS_OF)
+    first = train(str(CONFIG), as_of=FIRST_AS_OF.isoformat())
+    months: list[Month] = []
+    checks: list[DriftOutcome] = []
     with serving(config.name, settings) as service:
-        months = [score_month(month, service, config, first, "", console) for month in BEFORE]
-        second = train(str(CONFIG), as_of=SECOND_AS_OF)
-        champion = second if second.decision == "promoted" else first
-        with step("swap", {}) as note:
-            service.wait_for(champion.version)
-            note.text = f"the service answers from version {champion.version}"
-        after = [
-            score_month(month, service, config, first, second.decision if month == AFTER[0] else "", console)
-            for month in AFTER
-        ]
-    story = Story(settings.home, settings.home / "report.html", (*months, *after), (first, second))
+        for month in MONTHS:
+            scored = score_month(month, service, config, first, console)
+            check = drift_check_flow(str(CONFIG), as_of=end_of(month).isoformat(), overrides=list(MONTHLY))
+            follow(service, check)
+            months.append(told(scored, check))
+            checks.append(check)
+    story = Story(settings.home, settings.home / "report.html", tuple(months), first, tuple(checks))
     write_report(story)
     return story
+
+
+def end_of(month: str) -> datetime:
+    """Give the first moment after *month*: when its labels have all arrived."""
+    year, number = map(int, month.split("-"))
+    return datetime(year + number // 12, number % 12 + 1, 1, tzinfo=UTC)
+
+
+def follow(service: DemoService, check: DriftOutcome) -> None:
+    """Wait until the service answers from a champion that the check's retrain made."""
+    if check.train and check.train.decision == "promoted":
+        with step("swap", {}) as note:
+            service.wait_for(check.train.version)
+            note.text = f"the service answers from version {check.train.version}"
+
+
+def told(month: Month, check: DriftOutcome) -> Month:
+    """Add to *month* what the check at its end found, and what came of it."""
+    retrained = check.train and f"v{check.train.version} {check.train.decision}"
+    return replace(
+        month,
+        drifted_share=check.share,
+        gain=check.regret.gain if check.regret else None,
+        decision=retrained or (check.decision if check.retrain == "none" else check.retrain),
+    )
 
 
 def cut_data() -> None:
@@ -140,12 +173,7 @@ def restore(variables: Mapping[str, str | None]) -> None:
 
 
 def score_month(
-    month: str,
-    service: DemoService,
-    config: PipelineConfig,
-    first: TrainOutcome,
-    decision: str,
-    console: Console,
+    month: str, service: DemoService, config: PipelineConfig, first: TrainOutcome, console: Console
 ) -> Month:
     """Send a month of flights to the service, then see which were late."""
     from sklearn.metrics import roc_auc_score
@@ -169,7 +197,6 @@ def score_month(
             version=answers.version,
             champion_auc=float(roc_auc_score(flown.late[known], answers.probabilities[known])),
             first_auc=float(roc_auc_score(flown.late[known], stale[:, -1][known])),
-            decision=decision,
         )
         note.text = f"{result.rows:,} flights scored by HTTP, AUC {result.champion_auc:.4f}"
     return result
@@ -179,7 +206,5 @@ def write_report(story: Story) -> None:
     """Write the HTML report."""
     from evertrain.reports import demo_report
 
-    page = demo_report(
-        [asdict(month) for month in story.months], "Four months of flights from New York, 2013"
-    )
+    page = demo_report([asdict(month) for month in story.months], "A year of flights from New York, 2013")
     story.report.write_text(page, encoding="utf-8")

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from evertrain.metrics import METRICS
 from evertrain.records import Evaluation, TrainOutcome, ValidationReport
 from evertrain.reports.pages import render_page
 from evertrain.reports.plots import curve_svg, months_svg
+from evertrain.reports.slice_plots import slices_svg
 
 if TYPE_CHECKING:
     from evertrain.config import PipelineConfig
 
 MOST_EXPECTATIONS = 200
+MOST_SLICES = 50
 HEADLINES = {
     "promoted": "Promoted: this version is the champion.",
     "rollout": "Rollout begun: this version takes over step by step.",
@@ -53,6 +56,7 @@ def run_report(
         evaluation=evaluation,
         champion=evaluation.champion,
         picture=curve_svg(evaluation.curves),
+        slices=[(seen, slices_svg(seen), seen.slices[:MOST_SLICES]) for seen in evaluation.slices],
         data=_data_facts(config, outcome),
         expectations=results[:MOST_EXPECTATIONS],
         unlisted=max(0, len(results) - MOST_EXPECTATIONS),
@@ -66,20 +70,21 @@ def demo_report(rows: Sequence[Mapping[str, Any]], title: str) -> str:
 
     Args:
         rows: One a month, with ``month``, ``rows``, ``late_share``, ``version`` (that served),
-            ``champion_auc``, ``first_auc`` and ``decision`` (of the training at the month's
-            start; empty where there was none).
+            ``champion_auc``, ``first_auc``, and what the check at the month's end found: ``drifted_share``,
+            ``gain`` (of a probe over the champion; both may be None) and ``decision``.
         title: The page's heading.
     """
+    served = [row["version"] for row in rows]
     marks = {
-        place: f"{row['decision']}: version {row['version']} serves"
-        for place, row in enumerate(rows)
-        if row["decision"]
+        place: f"version {after} serves"
+        for place, (before, after) in enumerate(pairwise(served), start=1)
+        if after != before
     }
     picture = months_svg(
         [row["month"] for row in rows],
         {
             "the champion that served": [row["champion_auc"] for row in rows],
-            "the first version, had it stayed": [row["first_auc"] for row in rows],
+            "the first version, never retrained": [row["first_auc"] for row in rows],
         },
         marks,
         "AUC",

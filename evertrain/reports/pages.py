@@ -84,6 +84,22 @@ rows.
 {% elif evaluation.champion_missing %}{{ evaluation.champion_missing | short }}.
 {% else %}There was no champion to compare with.{% endif %}</p>
 {% if evaluation.curves %}<figure>{{ picture | safe }}</figure>{% endif %}
+{% for seen, drawing, rows in slices if seen.total %}
+<h2>Slices in {{ seen.metric }}</h2>
+<p class="soft">{{ "{:,}".format(seen.shown) }} of {{ "{:,}".format(seen.total) }} slices can be compared. A
+slice fails where its whole interval lies below {{ "{:g}".format(0 - seen.max_regression) }}.</p>
+{% if drawing %}<figure>{{ drawing | safe }}</figure>{% endif %}
+<div class="scroll"><table>
+<tr><th>slice</th><th class="number">rows</th><th class="number">gain</th><th>interval</th>
+<th>verdict</th></tr>
+{% for each in rows %}<tr><td>{{ each.column }} = {{ each.value | short }}</td>
+<td class="number">{{ "{:,}".format(each.rows) }}</td>
+{% if each.gain is none %}<td></td><td class="quiet">{{ each.missing }}</td>
+{% else %}<td class="number">{{ "{:+.4f}".format(each.gain) }}</td>
+<td>{{ "{:+.4f} to {:+.4f}".format(each.low, each.high) }}
+at {{ "{:.5g}".format(each.confidence * 100) }} %</td>
+{% endif %}<td class="mark {{ marks[each.verdict][0] }}">{{ marks[each.verdict][1] }}</td></tr>
+{% endfor %}</table></div>{% endfor %}
 
 <h2>Data</h2>
 <dl>{% for name, value in data %}<dt>{{ name }}</dt><dd>{{ value | short }}</dd>{% endfor %}</dl>
@@ -107,17 +123,23 @@ rows.
 DEMO = """{% extends "frame" %}{% block body %}
 <h1>{{ title }}</h1>
 <p>Each month the champion scored the flights as they were about to leave, and was then measured on what
-really happened: the higher the AUC, the better it told late flights from punctual ones. A challenger that had
-learnt from newer months had to beat it on the same held-out flights before the service took its answers.</p>
+really happened: the higher the AUC, the better it told late flights from punctual ones. After each month a
+check let a probe that had learnt from newer months compete with the champion on the month just passed. Where
+the probe won beyond chance, a retrain started, and its model had to pass every gate before the service took
+its answers.</p>
 <figure>{{ picture | safe }}</figure>
 <div class="scroll"><table>
-<tr><th>month</th><th class="number">flights scored</th><th class="number">share late</th><th>served by</th>
-<th class="number">AUC served</th><th class="number">AUC of the first version</th><th>decision</th></tr>
+<tr><th>month</th><th class="number">flights scored</th><th class="number">share late</th>
+<th class="number">columns drifted</th><th>served by</th><th class="number">AUC served</th>
+<th class="number">AUC of the first version</th><th class="number">probe's gain</th><th>check</th></tr>
 {% for row in rows %}<tr><td>{{ row.month }}</td><td class="number">{{ "{:,}".format(row.rows) }}</td>
-<td class="number">{{ "{:.1%}".format(row.late_share) }}</td><td>version {{ row.version }}</td>
+<td class="number">{{ "{:.1%}".format(row.late_share) }}</td>
+<td class="number">{{ "–" if row.drifted_share is none else "{:.0%}".format(row.drifted_share) }}</td>
+<td>version {{ row.version }}</td>
 <td class="number">{{ "{:.4f}".format(row.champion_auc) }}</td>
 <td class="number">{{ "{:.4f}".format(row.first_auc) }}</td>
-<td class="{{ 'good' if row.decision == 'promoted' else 'bad' }}">{{ row.decision }}</td></tr>
+<td class="number">{{ "–" if row.gain is none else "{:+.4f}".format(row.gain) }}</td>
+<td class="{{ 'good' if 'promoted' in row.decision else 'quiet' }}">{{ row.decision }}</td></tr>
 {% endfor %}</table></div>
 {% endblock %}
 """

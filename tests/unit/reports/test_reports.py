@@ -31,7 +31,7 @@ MONTHS = [
         "champion_auc": 0.69,
         "first_auc": 0.69,
     }
-    | {"decision": ""},
+    | {"decision": "steady", "drifted_share": None, "gain": None},
     {
         "month": "2013-06",
         "rows": 26_000,
@@ -40,7 +40,7 @@ MONTHS = [
         "champion_auc": 0.71,
         "first_auc": 0.66,
     }
-    | {"decision": "promoted"},
+    | {"decision": "v3 promoted", "drifted_share": 0.25, "gain": 0.0125},
 ]
 
 
@@ -224,7 +224,7 @@ def test_web_addresses_become_links_and_others_do_not():
 def test_demo_page_shows_every_month():
     """The demo's page explains itself and shows months, figures, versions and decisions."""
     text = text_of(demo_report(MONTHS, "Four months"))
-    for words in ("Four months", "27,000", "24.0%", "0.6900", "version 2", "promoted", "the higher the AUC"):
+    for words in ("Four months", "27,000", "24.0%", "0.6900", "version 2", "v3 promoted", "25%", "+0.0125", "the higher the AUC"):
         assert words in text
 
 
