@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound="BaseModel")
 
 # What can change a model's numbers or a bundle's bytes while our own sources stay the same.
-PACKAGES = ("duckdb", "numpy", "onnxruntime", "pandas", "scikit-learn", "skl2onnx", "skops")
+PACKAGES = (
+    *("duckdb", "lightgbm", "numpy", "onnxruntime", "optuna", "pandas", "scikit-learn", "skl2onnx", "skops"),
+    *("xgboost", "xgboost-cpu"),
+)
 
 
 class StepRecords:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from evertrain.config.estimator_facts import ESTIMATOR, EstimatorFacts, Takes, Trait
 from evertrain.config.estimators import describe_estimator
-from evertrain.config.faults import Fault, fault_at, name_known, spell_value
+from evertrain.config.faults import Fault, Path, fault_at, name_known, spell_value
 from evertrain.config.rules.metrics import named_metrics
-from evertrain.config.rules.raw import Raw, mappings, pick, pick_text
+from evertrain.config.rules.raw import Raw, is_number, mappings, pick, pick_text
 from evertrain.metrics import CLASSIFICATION, DEFAULT_METRICS, METRICS, metrics_for
 from evertrain.settings import Settings
 
@@ -20,12 +22,19 @@ def find_estimator_faults(raw: Raw, settings: Settings) -> list[Fault]:
     path = pick_text(raw, *ESTIMATOR)
     if path is None or "." not in path:
         return []
-    params = pick(raw, "training", "params")
-    facts, faults = describe_estimator(path, params if isinstance(params, dict) else {}, settings)
+    given = pick(raw, "training", "params")
+    params: dict[str, Any] = given if isinstance(given, dict) else {}
+    facts, faults = describe_estimator(path, params, settings)
     if facts is None:
         return faults
     faults += facts.faults
     faults += _search_faults(raw, facts.takes)
+    if not facts.faults:
+        faults += _range_faults(
+            raw,
+            facts.takes,
+            lambda name, value: describe_estimator(path, {**params, name: value}, settings)[0],
+        )
     faults += _weight_faults(raw, facts.takes)
     return faults if faults else list(_nature_faults(raw, facts))
 
@@ -35,6 +44,30 @@ def _search_faults(raw: Raw, takes: Takes) -> Iterator[Fault]:
         name = str(path[-1])
         if name not in takes.parameters and not takes.open_ended:
             yield fault_at(path, f"{takes.name} has no such parameter", name_known(name, takes.parameters))
+
+
+def _range_faults(
+    raw: Raw, takes: Takes, describe: Callable[[str, Any], EstimatorFacts | None]
+) -> Iterator[Fault]:
+    """Find ends of a range, and choices, that the estimator doesn't take."""
+    for path, space in mappings(raw, "training", "search", "space"):
+        name = str(path[-1])
+        for place, value in _space_values(space) if name in takes.parameters else ():
+            facts = describe(name, value)
+            for fault in facts.faults if facts else ():
+                yield fault_at((*path, *place), fault.found, fault.expected)
+
+
+def _space_values(space: Mapping[str, Any]) -> Iterator[tuple[Path, Any]]:
+    if space.get("type") == "categorical":
+        choices = space.get("choices")
+        values = choices if isinstance(choices, list | tuple) else ()
+        yield from ((("choices", place), value) for place, value in enumerate(values))
+        return
+    for end in ("low", "high"):
+        value = space.get(end)
+        if is_number(value) and math.isfinite(value):
+            yield (end,), int(value) if space.get("type") == "int" else float(value)
 
 
 def _weight_faults(raw: Raw, takes: Takes) -> Iterator[Fault]:

@@ -31,6 +31,7 @@ VIOLATIONS = {
     "vendor-prefect": ("serving/scoring.py", "import prefect"),
     "vendor-fastapi": ("tasks/run.py", "import fastapi"),
     "vendor-duckdb": ("evertrain/evaluation/__init__.py", "import duckdb"),
+    "vendor-optuna": ("evertrain/training/search.py", "import optuna"),
 }
 
 

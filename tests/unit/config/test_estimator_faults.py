@@ -83,6 +83,27 @@ def test_an_estimator_that_fits_has_no_fault(estimator, task, more):
             ["training.params.max_dept: ", "training.search.space.max_deph: DecisionTreeClassifier has no such parameter"],
         ),
         (
+            TREE,
+            "binary_classification",
+            {
+                "training__search": {
+                    "space": {
+                        "max_depth": {"type": "int", "low": 0, "high": 9},
+                        "min_samples_leaf": {"type": "float", "low": 0.1, "high": 2.5},
+                        "ccp_alpha": {"type": "float", "low": 0, "high": float("inf")},
+                        "criterion": {"type": "categorical", "choices": ["gini", "ginny", None]},
+                        "splitter": {"type": "categorical"},
+                    }
+                }
+            },
+            [
+                "training.search.space.max_depth.low: 0; expected an int in the range [1, inf)",
+                "training.search.space.min_samples_leaf.high: 2.5; expected",
+                'training.search.space.criterion.choices[1]: "ginny"; expected a str among',
+                "training.search.space.criterion.choices[2]: null; expected a str among",
+            ],
+        ),
+        (
             NEIGHBORS,
             "binary_classification",
             {"data__weight": "w", "training__class_weight": "balanced"},

@@ -63,7 +63,7 @@ def config(**options: Any) -> TrainingConfig:
 def test_boosters_are_kept_and_answer_alike(
     kind: type[Any], classes: int | None, options: dict[str, Any], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Weighed, balanced or calibrated, what was kept answers to the last bit, from equal bytes, in silence."""
+    """Weighed, balanced or calibrated, what was kept answers to the last bit, and all in silence."""
     learnt = rows(classes)
     fitted, again = (fit_pipeline(kind, config(**options), learnt) for _ in range(2))
     data = dump_native(fitted)
