@@ -91,26 +91,25 @@ def encode_target(values: Values, classes: Sequence[Label]) -> np.ndarray:
     return np.array([places.get(text, -1) for text in spell_categories(values)], dtype=np.int64)
 
 
-def numeric_offset(values: np.ndarray) -> float:
+def numeric_offset(
+    *, whole: bool, largest: float, mean: float, spread: float, middle: Callable[[], float]
+) -> float:
     """What to take off numbers before they become float32, so that their differences survive.
 
     Args:
-        values: Numbers, shape (n,); NaN is missing.
+        whole: All of the numbers are.
+        largest: Their largest absolute value.
+        mean: Their mean.
+        spread: Their standard deviation.
+        middle: Finds their median; asked only where it is needed.
 
     Returns:
-        A middle value (whole where all are) for integers beyond 2^24 and for numbers whose mean is over
-        1000 times their spread; otherwise 0.
+        The median (rounded down where all are whole) for integers beyond 2^24 and for numbers whose mean is
+        over 1000 times their spread; otherwise 0.
     """
-    numbers = np.asarray(values, dtype=np.float64)
-    numbers = numbers[np.isfinite(numbers)]
-    if not numbers.size:
+    if not (whole and largest > EXACT_INTEGER) and not abs(mean) > MEAN_TO_SPREAD * spread:
         return 0.0
-    whole = bool((np.floor(numbers) == numbers).all())
-    large = whole and float(np.abs(numbers).max()) > EXACT_INTEGER
-    if not large and not abs(float(numbers.mean())) > MEAN_TO_SPREAD * float(numbers.std()):
-        return 0.0
-    middle = float(np.median(numbers))
-    return float(np.floor(middle)) if whole else middle
+    return float(np.floor(middle())) if whole else middle()
 
 
 def parse_instant(value: object) -> datetime | None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import numpy as np
-
 from evertrain.columns import LARGEST, numeric_offset
 from evertrain.config import DataConfig, FeaturesConfig
 from evertrain.datasets.roles import show_values, spell_type
@@ -136,9 +134,27 @@ def _advice(kind: LogicalType) -> str:
 
 
 def _offset(kept: Table, cell: Cell) -> float:
-    batches = kept.stream(f"CAST({cell.sql} AS DOUBLE) AS x", where=f"{LEARNT} AND {cell.sql} IS NOT NULL")
-    chunks = [batch.column(0).to_numpy() for batch in batches]
-    return numeric_offset(np.concatenate(chunks)) if chunks else 0.0
+    number = f"CAST({cell.sql} AS DOUBLE)"
+    where = f"{LEARNT} AND isfinite({number})"
+    count, *facts = kept.fetch_one(
+        "count(*)",
+        f"bool_and(trunc({number}) = {number})",
+        f"max(abs({number}))",
+        f"avg({number})",
+        f"stddev_pop({number})",
+        where=where,
+    )
+    if not count:
+        return 0.0
+    whole, largest, mean, spread = facts
+
+    def middle() -> float:
+        # A sort can spill, and DuckDB's median can't.
+        rest = f"ORDER BY {number} LIMIT {2 - count % 2} OFFSET {(count - 1) // 2}"
+        found = [value for (value,) in kept.fetch(number, where=where, rest=rest)]
+        return float(sum(found) / len(found))
+
+    return numeric_offset(whole=whole, largest=largest, mean=mean, spread=spread, middle=middle)
 
 
 def _refuse_infinite(kept: Table, cells: list[Cell]) -> None:

@@ -7,25 +7,30 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from evertrain.datasets import read_faults
 from evertrain.datasets.source_sql import source_sql
+from evertrain.datasets.spill import spill_folder
 from evertrain.datasets.sql import allowed_paths, quote_name
 from evertrain.datasets.tables import Table, normal_cell
-from evertrain.errors import ConfigError, SourceError
+from evertrain.errors import ConfigError, SourceError, StorageError
+from evertrain.settings import read_settings
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+THREADS = 1
+# So that a process stays under 2 GiB however many rows there are: DuckDB isn't all of it.
+MEMORY_LIMIT = "1GB"
 
 
 @contextmanager
 def open_table(paths: Sequence[Path], query: str | None) -> Iterator[Table]:
     """Read *paths* as the table ``source`` and run *query* over it.
 
-    One thread, so that sums of floats don't depend on the machine; what doesn't fit into memory is spilled
-    to a temporary folder, which is removed at the end.
+    One thread, so that sums of floats don't depend on the machine; what doesn't fit into `MEMORY_LIMIT` is
+    spilled to a folder in EVERTRAIN_HOME, which is removed at the end.
 
     Args:
         paths: Files of one format.
@@ -37,19 +42,24 @@ def open_table(paths: Sequence[Path], query: str | None) -> Iterator[Table]:
     Raises:
         ConfigError: *query* isn't one SELECT.
         SourceError: A file can't be read or holds no rows; or the query fails on them or gives none.
+        StorageError: There is no room to spill to.
     """
     import duckdb
 
     with (
         _interrupts_heard(),
-        TemporaryDirectory(prefix="evertrain-") as spill,
+        spill_folder(read_settings().home) as spill,
+        _no_room_told(spill),
         closing(duckdb.connect(config=_settings(spill))) as connection,
     ):
         connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET enable_progress_bar = false")
         statement = "FROM source" if query is None else _parse(connection, query)
         try:
             names = _open_source(connection, paths)
             table = _run(connection, statement, names)
+        except duckdb.OutOfMemoryException:
+            raise
         except duckdb.Error as cause:
             raise read_faults.explain(str(cause), query, names_of(connection)) from cause
         yield table
@@ -64,6 +74,21 @@ def _interrupts_heard() -> Iterator[None]:
         if str(cause) == "Query interrupted":
             raise KeyboardInterrupt from cause
         raise
+
+
+@contextmanager
+def _no_room_told(spill: Path) -> Iterator[None]:
+    """Tell a full disk as one: DuckDB calls it memory that is used up."""
+    import duckdb
+
+    try:
+        yield
+    except (duckdb.OutOfMemoryException, duckdb.IOException) as cause:
+        raise StorageError(
+            f"There is no room for the rows beside {MEMORY_LIMIT} of memory in {spill.parent}: "
+            f"{read_faults.first_lines(str(cause))} Free some space there, or set EVERTRAIN_HOME to another "
+            "disk."
+        ) from cause
 
 
 def check_query(query: str) -> None:
@@ -86,10 +111,11 @@ def names_of(connection: DuckDBPyConnection) -> tuple[str, ...]:
     return tuple(name for (name,) in found)
 
 
-def _settings(spill: str) -> dict[str, str | bool | int | float | list[str]]:
+def _settings(spill: Path) -> dict[str, str | bool | int | float | list[str]]:
     return {
-        "threads": 1,
-        "temp_directory": spill,
+        "threads": THREADS,
+        "memory_limit": MEMORY_LIMIT,
+        "temp_directory": str(spill),
         "python_enable_replacements": False,
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,

@@ -13,7 +13,8 @@ from evertrain.datasets.tables import Cell, Table
 from evertrain.datasets.times import literal, show_time, to_naive
 from evertrain.errors import DataRefused
 
-HOLDOUT_SHARE = 0.2
+HOLDOUT_ONE_IN = 5
+STRETCHES = 10_000
 # A fifth of all SHA-256 digests, as text, sort before this.
 HOLDOUT_BELOW = "33333333"
 
@@ -105,21 +106,48 @@ def _by_window(moment: str, window: WindowConfig, until: datetime) -> tuple[str,
 def _by_share(table: Table, data: DataConfig, moment: str, until: datetime) -> tuple[str, str]:
     """The newest fifth of the labelled rows; rows of one time stand together, so it may be a bit off."""
     kept = f"{moment} <= {literal(until)}"
-    found = table.fetch(
-        moment,
-        f"sum(count(*)) OVER (ORDER BY {moment} DESC) AS newer",
-        "sum(count(*)) OVER () AS total",
-        where=f"{kept} AND {table.cell(data.target).sql} IS NOT NULL",
-        rest="GROUP BY 1 QUALIFY newer < total "
-        f"ORDER BY abs(newer - {HOLDOUT_SHARE} * total), 1 DESC LIMIT 1",
-    )
-    if not found:
+    cut = _find_cut(table, moment, f"{kept} AND {table.cell(data.target).sql} IS NOT NULL")
+    if cut is None:
         raise DataRefused(
             f"data.timestamp: fewer than two different times in {data.timestamp!r} have a labelled row up to "
             f"{show_time(until)}, so the newest can't be held out. Take data.timestamp away to split by "
             "entity or row instead."
         )
-    return kept, f"{moment} >= {literal(found[0][0])}"
+    return kept, f"{moment} >= {literal(cut)}"
+
+
+def _find_cut(table: Table, moment: str, where: str) -> datetime | None:
+    """The time from which on the rows are nearest to a fifth of all, but not all; the later of two."""
+    first, last, total = table.fetch_one(
+        f"epoch_us(min({moment}))", f"epoch_us(max({moment}))", "count(*)", where=where
+    )
+    if first == last:
+        return None
+    # The stretch of time where the fifth is reached comes first: all times at once may not fit into memory.
+    stretch = f"((epoch_us({moment}) - {first}) // {(last - first) // STRETCHES + 1})"
+    counts = table.fetch(stretch, "count(*)", where=where, rest="GROUP BY 1 ORDER BY 1 DESC")
+    place, newer = _reach_share(counts, total)
+    candidates: list[tuple[datetime, int]] = table.fetch(
+        moment,
+        f"{newer} + sum(count(*)) OVER (ORDER BY {moment} DESC) AS newer",
+        where=f"{where} AND {stretch} = {place}",
+        rest="GROUP BY 1 "
+        f"QUALIFY newer < {total} ORDER BY abs({HOLDOUT_ONE_IN} * newer - {total}), 1 DESC LIMIT 1",
+    )
+    if newer:
+        (oldest,) = table.fetch_one(f"min({moment})", where=f"{where} AND {stretch} > {place}")
+        candidates.insert(0, (oldest, newer))
+    return min(candidates, key=lambda each: abs(HOLDOUT_ONE_IN * each[1] - total))[0]
+
+
+def _reach_share(counts: Sequence[tuple[int, int]], total: int) -> tuple[int, int]:
+    """The stretch, of those from the newest on, where a fifth is reached; and how many rows are newer."""
+    newer = 0
+    for place, rows in counts:
+        if HOLDOUT_ONE_IN * (newer + rows) >= total:
+            return place, newer
+        newer += rows
+    raise AssertionError("all rows are more than a fifth of them")
 
 
 def _by_hash(table: Table, entity: Sequence[str]) -> str:

@@ -139,3 +139,32 @@ def test_a_plan_needs_a_feature(tmp_path):
         DataRefused, match=r"No column is left to learn from \('x': constant; 'n': all null\)"
     ):
         plan(tmp_path, {"y": [0, 1], "x": [1, 1], "n": pa.array([None, None], pa.int64())})
+
+
+@pytest.mark.parametrize(
+    ("values", "offset"),
+    [
+        ([0.0, 0.0, 1.0], 0.0),
+        ([1.0, 2.0, None], 0.0),
+        ([2**24, 1, 3], 0.0),
+        ([2**24 + 1, 2**24 + 9, 2**24 + 4], 2**24 + 4),
+        ([2**25, None, 2**25 + 1], 2**25),
+        ([1e6 + 0.75, None, 1e6 + 0.25], 1e6 + 0.5),
+        ([-1e6 + 0.25, -1e6 + 0.75, None], -1e6 + 0.5),
+        ([0.0, None, 1e6 + 0.5], 0.0),
+    ],
+)
+def test_offsets_are_the_median_of_the_learnt_numbers(tmp_path, values, offset):
+    """Of integers beyond 2^24 and of means over 1000 spreads; else there is none."""
+    rows = {"y": [0, 1, 0], "x": values, "z": [1, 2, 3]}
+
+    found = plan(tmp_path, rows, features={"numeric": ["x"]})
+
+    assert [each.offset for each in found.features] == [offset]
+
+
+def test_a_feature_without_numbers_has_no_offset(tmp_path):
+    """There is nothing to take it from."""
+    rows = {"y": [0, 1], "x": pa.array([None, None], pa.float64())}
+
+    assert plan(tmp_path, rows, features={"numeric": ["x"]}).features[0].offset == 0.0
