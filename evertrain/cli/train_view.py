@@ -10,6 +10,7 @@ from evertrain.cli.console import program
 from evertrain.records import GateResult, TrainOutcome
 
 DECISION_STYLES = {"promoted": "bold green", "rollout": "bold cyan", "held": "bold yellow"}
+MOST_SLICES = 10
 VERDICTS = {
     "pass": Text("✓ pass", "green"),
     "fail": Text("✗ fail", "red"),
@@ -23,6 +24,9 @@ def show_outcome(outcome: TrainOutcome, console: Console) -> None:
     console.print(headline(outcome))
     console.print(metrics_table(outcome))
     console.print(gates_table(outcome.gates))
+    for gate in outcome.gates:
+        if gate.slices:
+            console.print(slices_table(gate))
     for line in next_commands(outcome):
         console.print(Text(f"  {line}", "cyan"))
 
@@ -62,6 +66,23 @@ def gates_table(gates: tuple[GateResult, ...]) -> Table:
     table = Table("gate", "verdict", "why", box=None, pad_edge=False)
     for gate in gates:
         table.add_row(gate.type, VERDICTS[gate.verdict], gate.reason)
+    return table
+
+
+def slices_table(gate: GateResult) -> Table:
+    """Lay out the worst slices that a gate looked at, and then what it couldn't show."""
+    table = Table("slice", "rows", f"gain in {gate.metric}", "interval", "", box=None, pad_edge=False)
+    for each in gate.slices[:MOST_SLICES]:
+        shown = each.gain is not None
+        table.add_row(
+            Text(f"{each.column} = {each.value}"),
+            f"{each.rows:,}",
+            f"{each.gain:+.4f}" if shown else "",
+            f"{each.low:+.4f} to {each.high:+.4f}" if shown else Text(each.missing or ""),
+            VERDICTS[each.verdict],
+        )
+    if len(gate.slices) > MOST_SLICES:
+        table.add_row(Text(f"… and {len(gate.slices) - MOST_SLICES} more, in the report", "dim"))
     return table
 
 
