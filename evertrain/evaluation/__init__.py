@@ -127,11 +127,13 @@ def counts_looks(config: PipelineConfig) -> bool:
 
 
 def wanted_metrics(config: PipelineConfig) -> tuple[str, ...]:
-    """Name the metrics to compute, the primary one first, then those that only a gate names."""
+    """Name the metrics to compute, the primary one first, then those of gates and of the drift check."""
     gates = config.evaluation.gates
     kinds = Threshold | BeatsChampion | NotWorse | SlicesGate
     judged = [gate.metric for gate in gates if isinstance(gate, kinds)]
-    return tuple(dict.fromkeys([*config.evaluation.metrics, *judged]))
+    performance = config.drift.performance
+    watched = [performance.metric] if performance else []
+    return tuple(dict.fromkeys([*config.evaluation.metrics, *judged, *watched]))
 
 
 def wanted_gains(config: PipelineConfig, look: int | None = None) -> tuple[tuple[str, float], ...]:

@@ -57,10 +57,10 @@ def test_all_else_does_not_hinder():
 def test_what_nothing_acts_on_yet_is_named_where_it_is_set():
     """Only what the YAML says: defaults surprise nobody."""
     config = make_config(
-        evaluation={"task": "regression", "slices": ["a"]}, drift={"max_share": 0.5}, notify=[]
+        evaluation={"task": "regression", "slices": ["a"]}, drift={"schedule": "0 * * * *"}, notify=[]
     )
 
-    assert find_dormant(config) == ("drift", "notify", "evaluation.slices")
+    assert find_dormant(config) == ("notify", "drift.schedule", "evaluation.slices")
     assert find_dormant(make_config()) == ()
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from evertrain.config import PipelineConfig
+from evertrain.config import DriftConfig, PerformanceConfig, PipelineConfig
 from evertrain.errors import DataRefused, InvalidInput, ModelFailed, TrainingError
 from evertrain.evaluation import evaluate, judge, wanted_gains, wanted_metrics
 from evertrain.predictions import Prediction
@@ -118,7 +118,7 @@ def test_same_inputs_same_evaluation():
 
 
 def test_metrics_that_only_gates_name_are_computed_too():
-    """What is computed is the union of the named metrics and the gates' metrics, the primary one first."""
+    """What is computed is the union of the named metrics, the gates' and the drift check's, primary first."""
     gates = [
         {"type": "threshold", "metric": "accuracy", "min": 0.1},
         {"type": "beats_champion", "metric": "f1", "confidence": 0.9},
@@ -128,6 +128,9 @@ def test_metrics_that_only_gates_name_are_computed_too():
     ]
     config = make_config(metrics=["log_loss"], gates=gates)
     assert wanted_metrics(config) == ("log_loss", "accuracy", "f1")
+    drift = DriftConfig(performance=PerformanceConfig(metric="roc_auc", max_drop=0.1))
+    watched = config.model_copy(update={"drift": drift})
+    assert wanted_metrics(watched) == ("log_loss", "accuracy", "f1", "roc_auc")
     assert wanted_gains(config) == (("f1", 0.9), ("f1", 0.95))
 
 
