@@ -27,6 +27,8 @@ def show_outcome(outcome: TrainOutcome, console: Console) -> None:
     for gate in outcome.gates:
         if gate.slices:
             console.print(slices_table(gate))
+    if outcome.quarantined:
+        console.print(quarantine_table(outcome))
     for line in next_commands(outcome):
         console.print(Text(f"  {line}", "cyan"))
 
@@ -66,6 +68,15 @@ def gates_table(gates: tuple[GateResult, ...]) -> Table:
     table = Table("gate", "verdict", "why", box=None, pad_edge=False)
     for gate in gates:
         table.add_row(gate.type, VERDICTS[gate.verdict], gate.reason)
+    return table
+
+
+def quarantine_table(outcome: TrainOutcome) -> Table:
+    """Lay out for which expectations rows were set aside; a row may stand under several."""
+    table = Table("quarantined for", "column", "rows", box=None, pad_edge=False)
+    for each in outcome.quarantined:
+        table.add_row(each.type, each.column or "", f"{each.rows:,}")
+    table.add_row("all", "", f"{outcome.snapshot.quarantined:,}")
     return table
 
 

@@ -31,14 +31,25 @@ COLUMNS = {
     "text": ["", "a", "Yes", "größe", "列a", "2020-01-01", "a\0b", "a\0c"],
     "gaps": [None, "a", "a", '{"a": 1}', "1.5", "NaN", "x" * 40, None],
     "date": [DAY, None, DAY, dt.date(2020, 1, 2), dt.date(1969, 7, 20), DAY, None, dt.date(2038, 1, 19)],
-    "time": [NOON, None, NOON, dt.datetime(2020, 1, 1), dt.datetime(1900, 1, 1), None, NOON, dt.datetime(2020, 1, 2)],
+    "time": [
+        NOON,
+        None,
+        NOON,
+        dt.datetime(2020, 1, 1),
+        dt.datetime(1900, 1, 1),
+        None,
+        NOON,
+        dt.datetime(2020, 1, 2),
+    ],
     "zoned": [NOON.replace(tzinfo=dt.UTC), None] * 4,
     "empty": pa.array([None] * 8, pa.float64()),
     "silent": pa.array([None] * 8, pa.string()),
     "dotted.name ü": [5, 5, None, 1, 2, 3, 4, 4],
     "Float": [0.1, 0.2, NAN, 1.0, 2.0, 2.0, 3.0, 5.5],
-}  # fmt: skip
-TABLE = pa.table({name: values if isinstance(values, pa.Array) else pa.array(values) for name, values in COLUMNS.items()})  # fmt: skip
+}
+TABLE = pa.table(
+    {name: values if isinstance(values, pa.Array) else pa.array(values) for name, values in COLUMNS.items()}
+)
 SETS = (
     [1, 2, None, False, 0.1, 2.5],
     ["a", "", "größe", "1.5", 1.0, 2**60 + 1],
@@ -103,7 +114,16 @@ PAIR_SETS = (
 )
 IGNORE_PAIR = ("both_values_are_missing", "either_value_is_missing", "neither")
 IGNORE_LIST = ("all_values_are_missing", "any_value_is_missing", "never")
-LISTS = [["integer", "gappy"], ["gappy", "float", "empty"], ["text", "gaps"], ["boolean", "maybe", "integer"], ["date", "time"], ["float", "Float"], ["silent", "empty"], ["large", "integer", "float"]]  # fmt: skip
+LISTS = [
+    ["integer", "gappy"],
+    ["gappy", "float", "empty"],
+    ["text", "gaps"],
+    ["boolean", "maybe", "integer"],
+    ["date", "time"],
+    ["float", "Float"],
+    ["silent", "empty"],
+    ["large", "integer", "float"],
+]
 
 
 def agree(table: pa.Table, *expectations: dict) -> None:
@@ -194,10 +214,15 @@ def test_masks_under_a_row_condition_agree_with_great_expectations():
         {"type": "expect_column_values_to_not_be_null", "column": "gappy"},
         {"type": "expect_column_values_to_be_null", "column": "gappy", "mostly": 0.5},
         {"type": "expect_column_values_to_be_unique", "column": "integer"},
-        {"type": "expect_column_value_z_scores_to_be_less_than", "column": "integer", "threshold": 1, "double_sided": True},
+        {
+            "type": "expect_column_value_z_scores_to_be_less_than",
+            "column": "integer",
+            "threshold": 1,
+            "double_sided": True,
+        },
         {"type": "expect_column_pair_values_to_be_equal", "column_A": "integer", "column_B": "gappy"},
         {"type": "expect_compound_columns_to_be_unique", "column_list": ["integer", "boolean"]},
-    ]  # fmt: skip
+    ]
     agree(TABLE, *({**kind, "row_condition": condition} for kind in kinds for condition in conditions))
 
 
@@ -210,16 +235,30 @@ ROWS = st.lists(st.tuples(NUMBERS, FLOATS, TEXTS, MOMENTS, BOOLEANS), min_size=1
 
 
 KINDS = [
-    *(("expect_column_values_to_be_" + name, {"column": column}) for name in ("between", "in_set", "null", "unique") for column in "nfstb"),
-    *(("expect_column_values_to_not_be_" + name, {"column": column}) for name in ("in_set", "null") for column in "nfstb"),
-    *(("expect_column_values_to_match_regex", {"column": column, "regex": r"[1a]|\.|^$"}) for column in "nfstb"),
-    *(("expect_column_values_to_be_" + name, {"column": "s"}) for name in ("dateutil_parseable", "json_parseable")),
+    *(
+        ("expect_column_values_to_be_" + name, {"column": column})
+        for name in ("between", "in_set", "null", "unique")
+        for column in "nfstb"
+    ),
+    *(
+        ("expect_column_values_to_not_be_" + name, {"column": column})
+        for name in ("in_set", "null")
+        for column in "nfstb"
+    ),
+    *(
+        ("expect_column_values_to_match_regex", {"column": column, "regex": r"[1a]|\.|^$"})
+        for column in "nfstb"
+    ),
+    *(
+        ("expect_column_values_to_be_" + name, {"column": "s"})
+        for name in ("dateutil_parseable", "json_parseable")
+    ),
     *(("expect_column_value_lengths_to_equal", {"column": column, "value": 3}) for column in "nfstb"),
     ("expect_column_pair_values_to_be_equal", {"column_A": "n", "column_B": "f"}),
     ("expect_column_pair_values_a_to_be_greater_than_b", {"column_A": "f", "column_B": "n"}),
     ("expect_compound_columns_to_be_unique", {"column_list": ["n", "b"]}),
     ("expect_multicolumn_sum_to_equal", {"column_list": ["n", "f"], "sum_total": 1}),
-]  # fmt: skip
+]
 CHOSEN = st.lists(st.sampled_from(KINDS), min_size=1, max_size=6, unique_by=str)
 MOSTLY = st.sampled_from([1, 0.9, 0.75, 2 / 3, 0.5, 0])
 
@@ -260,9 +299,13 @@ def test_a_mask_names_the_rows_by_their_places():
     [
         ("expect_column_values_to_be_between", {"min_value": 1, "strict_min": "no"}, "strict_min is 'no'"),
         ("expect_column_values_to_not_be_outliers", {"method": "mad"}, "method is 'mad'"),
-        ("expect_column_values_to_be_between", {"min_value": "2020-01-02", "max_value": "2020-01-01"}, "greater"),
+        (
+            "expect_column_values_to_be_between",
+            {"min_value": "2020-01-02", "max_value": "2020-01-01"},
+            "greater",
+        ),
     ],
-)  # fmt: skip
+)
 def test_arguments_that_say_nothing_known_are_named(kind, arguments, says):
     """What can't be read is told by name, and makes no mask."""
     with pytest.raises((TypeError, ValueError), match=says):
