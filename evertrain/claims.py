@@ -144,12 +144,13 @@ def _refuse(pipeline: str, held: Claim) -> Conflict:
 
 def _release(journal: ReleaseJournal, store: Store, held: Claim) -> None:
     failpoint("claim-before-release")
+    # First: whoever takes a killed owner's claim over removes its lease, nobody that of a claim given back.
+    _remove_lease(journal, store, held)
     try:
         journal.append(decide_released(held.purpose, held.number))
     except EvertrainError as cause:
         # What the block did stands, and its own error must be seen; this process's end frees the claim too.
         _log.warning("claim %d (%s) could not be released: %s", held.number, held.purpose, cause)
-    _remove_lease(journal, store, held)
     failpoint("claim-after-release")
 
 
