@@ -58,7 +58,7 @@ def test_every_pipeline_here_loads_and_bears_its_file_s_name(path: Path) -> None
 
 def test_the_readme_s_first_pipeline_loads(repository: Path, tmp_path: Path) -> None:
     """What a newcomer copies out of the README is sound."""
-    (sample,) = fenced(readme(repository), "yaml")
+    sample, *_ = fenced(readme(repository), "yaml")
     path = tmp_path / "churn.yaml"
     path.write_text(sample, "utf-8")
 
