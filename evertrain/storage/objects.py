@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from evertrain.errors import StorageError, StorageUnavailable
 from evertrain.storage.files import sync_folder, temporary_path
-from evertrain.storage.s3_client import s3_client, s3_error_code, s3_faults_told
+from evertrain.storage.s3_client import s3_client, s3_faults_told
 
 _CHUNK_BYTES = 1 << 20
 _REPLACED = ("PreconditionFailed", "NoSuchKey")
@@ -69,22 +69,21 @@ def copy_object(client: Any, wanted: RemoteObject, path: Path) -> None:
 
 
 def _download(client: Any, wanted: RemoteObject, temp: Path) -> None:
-    from botocore.exceptions import ClientError
-
-    with s3_faults_told("read", wanted.uri):
-        try:
+    try:
+        with s3_faults_told("read", wanted.uri):
             answer = client.get_object(Bucket=wanted.bucket, Key=wanted.key, IfMatch=f'"{wanted.etag}"')
-        except ClientError as cause:
-            if s3_error_code(cause) in _REPLACED:
-                raise _replaced(wanted) from cause
-            raise
-        with temp.open("xb") as file:
-            for chunk in answer["Body"].iter_chunks(_CHUNK_BYTES):
-                file.write(chunk)
-            file.flush()
-            os.fsync(file.fileno())
-            if file.tell() != wanted.size_bytes:
-                raise _replaced(wanted)
+            with temp.open("xb") as file:
+                for chunk in answer["Body"].iter_chunks(_CHUNK_BYTES):
+                    file.write(chunk)
+                file.flush()
+                os.fsync(file.fileno())
+                found_bytes = file.tell()
+    except StorageError as refused:
+        if refused.attributes.get("code") in _REPLACED:
+            raise _replaced(wanted) from refused
+        raise
+    if found_bytes != wanted.size_bytes:
+        raise _replaced(wanted)
 
 
 def _replaced(wanted: RemoteObject) -> StorageUnavailable:
