@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from measuring.processes import Command, CommandFailed, keep, medians, run, tell_circumstances
+from measuring.processes import ROOT, Command, CommandFailed, keep, medians, run, tell_circumstances
 from measuring.tables import spell_table, write_section
 from peers import contestants as who
 from peers.contestants import Contestant
@@ -99,7 +99,7 @@ class Field:
         except (CommandFailed, NotInstalled) as fault:
             if one in who.OURS:
                 raise
-            self.left_out[one.name] = str(fault).strip()[-500:]
+            self.left_out[one.name] = str(fault).replace(str(ROOT), ".").strip()[-500:]
             for name in (one.name, one.again):
                 self.seconds.pop(name or "", None)
             return False
