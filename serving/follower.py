@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 
 from evertrain.bundles import Bundle, check_golden, load_bundle
-from evertrain.journal import ORIGIN, head_key
+from evertrain.journal import head_key
 from evertrain.release import PipelineState, VersionState, open_journal
 from evertrain.storage import Store
 from serving.fleet import Fleet, Served
@@ -57,7 +57,7 @@ class Follower:
         self._journal = open_journal(store, name, ACTOR)
         self._tag: str | None = None
         self._probe_at_seconds = clock()
-        self._number, self._hash = 0, ORIGIN
+        self._number = 0
         self._state: PipelineState | None = None
         self._served: Served | None = None
         self._reading = Retry(f"Can't follow {name}", clock)
@@ -79,11 +79,10 @@ class Follower:
         if changed is None and self._clock() < self._probe_at_seconds:
             return
         # From the entry last seen: a journal that is shorter than that, or another one, is refused.
-        entries = self._journal.read_from(self._number, self._hash)
-        self._state = self._journal.fold.over(entries, self._state)
-        if entries:
-            self._number, self._hash = entries[-1].number, entries[-1].hash
+        position = self._journal.catch_up()
+        if position.number != self._number:
             self._loading.reset()
+        self._number, self._state = position.number, position.state
         if changed is not None:
             self._tag = changed[1]
         # A hint may be stale or lost: now and then entries are looked for whatever it says.

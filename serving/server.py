@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 from evertrain.errors import ConfigError, ServiceError
 from evertrain.settings import Settings
-from evertrain.storage import Store, attach_store
+from evertrain.storage import S3Store, Store, attach_store
+from evertrain.storage.s3_client import s3_client
 from serving.fleet import Fleet
 from serving.scoring import Limits
-from serving.watcher import Watcher, find_pipelines
+from serving.watcher import LOCAL, REMOTE, Rhythm, Watcher, find_pipelines
 
 if TYPE_CHECKING:
     import uvicorn
@@ -53,11 +54,11 @@ def run(
         StorageError: The store can't be read.
     """
     check_options(host, settings, workers=workers, insecure=insecure)
-    store = attach_store(settings.store)
+    store, rhythm = open_for_reading(settings.store)
     wanted = list(dict.fromkeys(names))
     _check_names(store, wanted)
     fleet = Fleet()
-    watcher = Watcher(store, fleet, wanted)
+    watcher = Watcher(store, fleet, wanted, rhythm=rhythm)
     with listening(host, port) as listener, _log_to_stderr(), _ended_by_signals():
         watcher.look()
         server = make_server(fleet, limits)
@@ -65,6 +66,19 @@ def run(
             sys.stderr.write(f"{_start_line(fleet, wanted, store, listener)}\n")
             sys.stderr.flush()
             server.run(sockets=[listener])
+
+
+def open_for_reading(where: str) -> tuple[Store, Rhythm]:
+    """The store at *where*, and how often to ask it; one that is silent is given up in seconds.
+
+    Raises:
+        ConfigError: *where* names a kind of store that evertrain doesn't have.
+    """
+    store = attach_store(where)
+    if isinstance(store, S3Store):
+        # The watcher has one thread for all pipelines: it looks again soon rather than wait long.
+        return S3Store(where, client=s3_client(connect_seconds=2, read_seconds=5)), REMOTE
+    return store, LOCAL
 
 
 def check_options(host: str, settings: Settings, *, workers: int, insecure: bool) -> None:

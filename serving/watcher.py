@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -16,9 +17,20 @@ from serving.fleet import Fleet
 from serving.follower import ACTOR, Follower, Load, load_verified
 from serving.retries import Clock, Retry
 
-POLL_SECONDS = 0.5
-DISCOVER_SECONDS = 2.0
 STOP_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Rhythm:
+    """How often a store is asked: for each pipeline's head, and for pipelines that are new."""
+
+    poll_seconds: float = 0.5
+    discover_seconds: float = 2.0
+
+
+LOCAL = Rhythm()
+REMOTE = Rhythm(poll_seconds=2.0, discover_seconds=30.0)
+"""On S3 each look is a request, and each search a LIST: both are paid for."""
 
 
 def find_pipelines(store: Store) -> list[str]:
@@ -49,7 +61,7 @@ class Watcher:
         names: The pipelines to serve; none: all there are, and those that come.
         load: Gives a bundle fit to be served.
         clock: Monotonic seconds.
-        poll_seconds: How often the thread looks.
+        rhythm: How often the thread looks.
 
     Raises:
         ConfigError: One of *names* can't be a pipeline's name.
@@ -63,13 +75,13 @@ class Watcher:
         *,
         load: Load = load_verified,
         clock: Clock = time.monotonic,
-        poll_seconds: float = POLL_SECONDS,
+        rhythm: Rhythm = LOCAL,
     ) -> None:
         self._store = store
         self._fleet = fleet
         self._load = load
         self._clock = clock
-        self._poll_seconds = poll_seconds
+        self._rhythm = rhythm
         self._finding = Retry("Can't look for pipelines", clock)
         self._finds_all = not names
         self._discover_at_seconds = clock()
@@ -100,14 +112,14 @@ class Watcher:
         self._thread.join(STOP_SECONDS)
 
     def _run(self) -> None:
-        while not self._stopping.wait(self._poll_seconds):
+        while not self._stopping.wait(self._rhythm.poll_seconds):
             self.look()
 
     def _discover(self) -> None:
         for name in find_pipelines(self._store):
             if name not in self._followers:
                 self._followers[name] = self._follow(name)
-        self._discover_at_seconds = self._clock() + DISCOVER_SECONDS
+        self._discover_at_seconds = self._clock() + self._rhythm.discover_seconds
 
     def _follow(self, name: str) -> Follower:
         return Follower(self._store, name, self._fleet, self._load, self._clock)

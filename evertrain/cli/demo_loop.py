@@ -79,20 +79,23 @@ def run_demo(console: Console) -> Story:
         ConfigError: This isn't the root of a clone.
         EvertrainError: What a step raised.
     """
+    from evertrain.config.files import load_config
     from flows.launch import training_ready
+    from flows.validators import validator_ahead
 
     cut_data()
-    with fresh_home() as settings, training_ready(settings) as train:
-        return live_through(settings, train, console)
+    with fresh_home() as settings:
+        config = load_config(CONFIG, settings)
+        # One for all trainings: they share its import of Great Expectations.
+        with validator_ahead(config.validation), training_ready(settings) as train:
+            return live_through(settings, config, train, console)
 
 
-def live_through(settings: Settings, train: TrainingFlow, console: Console) -> Story:
+def live_through(settings: Settings, config: PipelineConfig, train: TrainingFlow, console: Console) -> Story:
     """Train in spring, then live month by month: requests, labels, a check, a retrain where it pays."""
     from evertrain.cli.demo_service import serving
-    from evertrain.config.files import load_config
     from flows.drift_check import drift_check_flow
 
-    config = load_config(CONFIG, settings)
     first = train(str(CONFIG), as_of=FIRST_AS_OF.isoformat())
     months: list[Month] = []
     checks: list[DriftOutcome] = []

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from serving.fleet import Fleet
-from serving.watcher import Watcher
+from serving.watcher import Rhythm, Watcher
 
 CLIENTS = 4
 REQUESTS = 500
@@ -32,7 +32,7 @@ def test_promotions_drop_no_request(store, constant_bundle, promote, serve):
     digests = {version: constant_bundle(store, late[version]) for version in late}
     promote(store, "flights", 1, digests[1])
     fleet = Fleet()
-    watcher = Watcher(store, fleet, ["flights"], poll_seconds=0.01)
+    watcher = Watcher(store, fleet, ["flights"], rhythm=Rhythm(poll_seconds=0.01))
     watcher.look()
     asked = threading.Semaphore(0)
 
