@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from evertrain.cli import audit, check, demo, drift, rollback, serve, train
+from evertrain.cli import audit, check, demo, drift, init, rollback, serve, train
 from evertrain.cli.console import INTERRUPTED, answer_usage_error
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("init", epilog=init.EXAMPLES)(init.init)
 app.command("check", epilog=check.EXAMPLES)(check.check)
 app.command("train", epilog=train.EXAMPLES)(train.train)
 app.command("drift", epilog=drift.EXAMPLES)(drift.drift)

@@ -115,7 +115,7 @@ def test_the_cut_is_the_same_in_narrow_and_wide_stretches(tmp_path, monkeypatch)
 
 
 def test_memory_does_not_grow_with_rows(tmp_path):
-    """A million and a half, several times what DuckDB may hold: what doesn't fit is spilled, and nothing stays."""
+    """Several times what DuckDB may hold: what doesn't fit is spilled, and nothing stays."""
     source = write(tmp_path / "rows.parquet", 1_500_000)
     home = tmp_path / "home"
 
