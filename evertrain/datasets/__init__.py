@@ -18,7 +18,7 @@ from evertrain.datasets.snapshots import (
     write_manifest,
     write_parts,
 )
-from evertrain.datasets.source_reading import digest_source, source_files
+from evertrain.datasets.source_reading import digest_source
 from evertrain.datasets.times import show_time, to_aware
 from evertrain.errors import DataRefused
 from evertrain.records import FeaturePlan, Label, Masked, Record, Snapshot
@@ -92,6 +92,9 @@ def ingest(config: PipelineConfig, store: Store, *, as_of: datetime | None, now:
     from evertrain.datasets.features import plan_features
     from evertrain.datasets.queries import open_table
     from evertrain.datasets.roles import check_weights, require_columns, settle_roles
+
+    # Here, since in the package it would hide the module of the same name.
+    from evertrain.datasets.source_reading import source_files
     from evertrain.datasets.splits import split_rows
     from evertrain.datasets.targets import check_target
 
