@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from evertrain.progress import step
-from evertrain.records import Judgement, TrainOutcome, ValidationReport
+from evertrain.records import Judgement, TrainedModel, TrainOutcome, ValidationReport
 from evertrain.reports import run_report
 from evertrain.tracking import log_page
 from tasks.run import Run
@@ -19,7 +19,9 @@ def report_key(pipeline: str, version: int) -> str:
 def report_task(run: Run, outcome: TrainOutcome, judgement: Judgement, validation: ValidationReport) -> None:
     """Write the page that tells the run: decision, gates, metrics, curve, provenance."""
     with step("report", run.seconds) as note:
-        page = run_report(run.config, outcome, judgement.evaluation, validation, {})
+        trained = run.recorded("train", TrainedModel)
+        warnings = trained.warnings if trained else ()
+        page = run_report(run.config, outcome, judgement.evaluation, validation, {}, warnings)
         key = report_key(outcome.pipeline, outcome.version)
         run.pipeline.store.put(key, page.encode())
         log_page(run.pipeline.settings, outcome.run_id, "report.html", page)

@@ -31,6 +31,7 @@ def run_report(
     evaluation: Evaluation,
     validation: ValidationReport | None,
     links: Mapping[str, str],
+    warnings: Sequence[str] = (),
 ) -> str:
     """Write a run's page: decision, gates, metrics beside the champion's, the curve, data and provenance.
 
@@ -40,6 +41,7 @@ def run_report(
         evaluation: Both models on the held-out rows.
         validation: What Great Expectations said; None where nobody asked.
         links: Where to look further, address by name; web addresses become links.
+        warnings: What in the rows looks like leakage.
 
     Returns:
         HTML of one page, under 300 KB, that asks nothing of the network.
@@ -62,6 +64,7 @@ def run_report(
         unlisted=max(0, len(results) - MOST_EXPECTATIONS),
         provenance=_provenance(config, outcome),
         links=links,
+        warnings=warnings,
     )
 
 

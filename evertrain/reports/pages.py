@@ -103,6 +103,8 @@ at {{ "{:.5g}".format(each.confidence * 100) }} %</td>
 
 <h2>Data</h2>
 <dl>{% for name, value in data %}<dt>{{ name }}</dt><dd>{{ value | short }}</dd>{% endfor %}</dl>
+{% for each in warnings %}<p><span class="mark bad">! leakage?</span> {{ each }}</p>
+{% endfor %}
 {% if expectations %}<div class="scroll"><table>
 <tr><th>expectation</th><th>column</th><th>verdict</th><th class="number">unexpected rows</th></tr>
 {% for each in expectations %}<tr><td>{{ each.type }}</td><td>{{ each.column or "" }}</td>

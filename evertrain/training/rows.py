@@ -11,7 +11,6 @@ from evertrain.columns import InputSpec, encode_inputs, encode_target, input_nam
 from evertrain.config import PipelineConfig
 from evertrain.datasets import Ingested, read_side, to_columns
 from evertrain.records import Label
-from evertrain.spelling import spell_categories
 from evertrain.storage import Store
 
 
@@ -107,10 +106,13 @@ def _encode_target(
 
 
 def _number_entities(columns: Sequence[np.ndarray]) -> np.ndarray | None:
+    import pandas as pd
+
     if not columns:
         return None
     numbers = np.zeros(len(columns[0]), dtype=np.int64)
     for values in columns:
-        spelled, codes = np.unique(spell_categories(values), return_inverse=True)
-        numbers = np.unique(numbers * len(spelled) + codes, return_inverse=True)[1]
+        # As text, an entity may be anything that a source holds: a time, a list.
+        codes, known = pd.factorize(pd.Series(values).astype(str))
+        numbers = pd.factorize(numbers * len(known) + codes)[0]
     return numbers.astype(np.int64)

@@ -170,6 +170,14 @@ def test_run_page_says_why_there_is_no_comparison(evaluation, words):
     assert words in text_of(run_report(make_config(), make_outcome(), evaluation, None, {}))
 
 
+def test_run_page_names_what_looks_like_leakage():
+    """Each suspicion of the training stands on the page, as text."""
+    warnings = ("column 'a' alone tells", HOSTILE)
+    page = run_report(make_config(), make_outcome(), make_evaluation(), None, {}, warnings)
+    assert "! leakage? column &#39;a&#39; alone tells" in text_of(page)
+    assert HOSTILE not in page
+
+
 def test_run_page_without_gates_expectations_or_curve():
     """What a pipeline doesn't have is said or left out, and breaks nothing."""
     evaluation = make_evaluation().model_copy(update={"curves": ()})
@@ -224,7 +232,17 @@ def test_web_addresses_become_links_and_others_do_not():
 def test_demo_page_shows_every_month():
     """The demo's page explains itself and shows months, figures, versions and decisions."""
     text = text_of(demo_report(MONTHS, "Four months"))
-    for words in ("Four months", "27,000", "24.0%", "0.6900", "version 2", "v3 promoted", "25%", "+0.0125", "the higher the AUC"):
+    for words in (
+        "Four months",
+        "27,000",
+        "24.0%",
+        "0.6900",
+        "version 2",
+        "v3 promoted",
+        "25%",
+        "+0.0125",
+        "the higher the AUC",
+    ):
         assert words in text
 
 

@@ -187,6 +187,18 @@ def test_a_search_whose_trials_all_fail_is_a_training_error() -> None:
         search_parameters(Picky, pipeline, rows())
 
 
+def test_a_score_that_is_no_number_fails_the_trial() -> None:
+    """An average that overflows is no score to be the best of."""
+    huge = rows(is_classification=False)
+    huge = dataclasses.replace(huge, target=np.where(huge.target > 0, 1e200, -1e200))
+    space = {"max_depth": {"type": "int", "low": 1, "high": 2}}
+    pipeline = config(space, trials=1, estimator="sklearn.tree.DecisionTreeRegressor", task="regression")
+    metrics = pipeline.evaluation.model_copy(update={"metrics": ("root_mean_squared_error",)})
+    pipeline = pipeline.model_copy(update={"evaluation": metrics})
+    with pytest.raises(TrainingError, match="all 1 trials failed"):
+        search_parameters(DecisionTreeRegressor, pipeline, huge)
+
+
 def test_of_equal_trials_the_yaml_s_own_stays() -> None:
     """A trial that is no better than the YAML's parameters doesn't replace them."""
     pipeline = config({"mood": {"type": "categorical", "choices": ["fine", "well"]}}, trials=4)

@@ -12,7 +12,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.linear_model import LogisticRegression
 
 from evertrain.config import PipelineConfig
-from evertrain.datasets import Ingested, ingest
+from evertrain.datasets import Ingested, ingest, read_side
 from evertrain.errors import ConfigError, TrainingError
 from evertrain.native import load_native, open_native
 from evertrain.settings import read_settings
@@ -139,6 +139,22 @@ def test_weights_and_the_newest_fifth_come_from_the_rows(folder: Path, store: St
     assert len(days) == len(rows.newest)
     assert rows.newest[-1]
     assert not rows.newest[0]
+
+
+def test_rows_of_one_entity_are_numbered_alike(folder: Path, store: Store) -> None:
+    """Without timestamps the entity's columns make one number a row; with them, time parts the rows."""
+    features = {"numeric": ["a number"], "categorical": ["text"]}
+    for entity in (["text", "level"], ["when"]):
+        pipeline = binary(folder, timestamp=None, features=features, entity=entity)
+        ingested = take_in(pipeline, store)
+        rows, _ = read_rows(pipeline, ingested, store)
+        table = read_side(store, ingested.snapshot, "train", target="answer")
+        entities = list(zip(*(table.column(name).to_pylist() for name in entity), strict=True))
+        assert rows.groups is not None
+        numbers = rows.groups.tolist()
+        assert len(set(zip(entities, numbers, strict=True))) == len(set(entities)) == len(set(numbers))
+    timed = binary(folder, features=features, entity=["text", "level"])
+    assert read_rows(timed, take_in(timed, store), store)[0].groups is None
 
 
 def test_without_timestamps_a_stable_fifth_is_set_apart(folder: Path, store: Store) -> None:
