@@ -47,4 +47,4 @@ def judge(totals: dict[str, int], n: int) -> tuple[int, dict[str, float]]:
 
 
 if __name__ == "__main__":
-    prove("G7", CLAIM, trial, judge, n=1_000)
+    prove("G7", CLAIM, trial, judge, n=2_000)

@@ -27,6 +27,9 @@ def prove(
 ) -> None:
     """Make *n* trials and write ``benchmarks/results/<name>.json``; exit 1 where the claim doesn't hold.
 
+    What a killed proof leaves in ``benchmarks/results/.<name>.partial.json`` is taken up; whoever has changed
+    what is proved since removes that file first.
+
     Args:
         name: The claim's name in the list of goals, such as ``G5``.
         claim: What is to be shown, in words.
@@ -42,7 +45,7 @@ def prove(
             totals[what] = totals.get(what, 0) + int(count)
         if time.monotonic() - saved > SAVE_EVERY_SECONDS:
             saved = time.monotonic()
-            partial.write_text(json.dumps({"n": n, "done": number + 1, "totals": totals}))
+            partial.write_text(json.dumps({"done": number + 1, "totals": totals}))
             print(f"\r{name}: {number + 1:,} of {n:,} trials", end="", file=sys.stderr, flush=True)
     failures, figures = judge(totals, n)
     result = {
@@ -67,8 +70,8 @@ def _resume(partial: Path, n: int) -> tuple[int, dict[str, int]]:
     if not partial.exists():
         return 0, {}
     kept = json.loads(partial.read_text())
-    # Another number of trials is another proof.
-    return (kept["done"], kept["totals"]) if kept["n"] == n else (0, {})
+    # Trials are numbered: those that are done hold for a proof of any greater size.
+    return (kept["done"], kept["totals"]) if kept["done"] <= n else (0, {})
 
 
 def _ask_git(*words: str) -> str:
