@@ -14,6 +14,7 @@ from evertrain.bundles import check_golden, load_bundle
 from evertrain.columns import encode_inputs, input_names
 from evertrain.config import PipelineConfig
 from evertrain.datasets import Ingested, ingest, read_side, to_columns
+from evertrain.drift import plan_drift
 from evertrain.errors import BundleRefused, TrainingError
 from evertrain.native import as_frame, load_native
 from evertrain.packaging import pack_model, package
@@ -116,12 +117,13 @@ def test_packing_twice_gives_the_same_bundle(classifier: Run, packed: BundleRef)
 
 
 def test_a_bundle_remembers_where_it_comes_from(classifier: Run, packed: BundleRef) -> None:
-    """It holds the given provenance, the libraries' versions and what the training rows looked like."""
+    """It holds the given provenance, the libraries' versions, what the training rows looked like and how drift is told."""
     bundle = load_bundle(classifier.store, packed.digest)
     assert PROVENANCE.items() <= bundle.provenance.items()
     assert {"python", "scikit-learn", "skl2onnx", "onnxruntime"} <= bundle.provenance.keys()
     assert list(bundle.statistics) == sorted(["x", "flag", "c", "when"])
     assert bundle.statistics["x"]["missing_share"] > 0
+    assert bundle.drift == plan_drift(bundle.signature.features)
     assert bundle.signature == classifier.trained.signature
 
 
