@@ -221,23 +221,33 @@ def _dataset(facts: RunFacts) -> DatasetInput:
 
     snapshot = facts.snapshot
     source = facts.config.data.source.model_dump(mode="json")
+    window = facts.config.data.window
     columns = [{"name": column.name, "type": column.type} for column in snapshot.columns]
     profile = {
         "snapshot": snapshot.digest,
         "num_rows": snapshot.rows,
         "train_rows": snapshot.train_rows,
         "holdout_rows": snapshot.holdout_rows,
+        "quarantined": snapshot.quarantined,
         "query": facts.config.data.query,
+        "window": window.model_dump(mode="json") if window else None,
+        "as_of": snapshot.as_of.isoformat() if snapshot.as_of else None,
     }
     dataset = Dataset(
         name=facts.config.name,
         digest=snapshot.digest[:_DIGEST_LIMIT],
-        source_type="local" if source["type"] == "files" else source["type"],
+        source_type=_source_type(source),
         source=json.dumps(source),
         schema=json.dumps({"mlflow_colspec": columns}),
         profile=json.dumps(profile),
     )
     return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
+
+
+def _source_type(source: Mapping[str, Any]) -> str:
+    if source["type"] != "files":
+        return str(source["type"])
+    return "s3" if source["uri"].startswith("s3://") else "local"
 
 
 def _log_files(client: MlflowClient, run_id: str, facts: RunFacts) -> None:

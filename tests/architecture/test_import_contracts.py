@@ -21,6 +21,7 @@ VIOLATIONS = {
     "no-vendor-in-tasks-and-flows": ("tasks/train.py", "import pandas"),
     "nothing-is-pickled": ("evertrain/storage/__init__.py", "import pickle"),
     "vendor-boto3": ("evertrain/journal/__init__.py", "import boto3"),
+    "vendor-sqlalchemy": ("evertrain/outcomes.py", "import sqlalchemy"),
     "vendor-mlflow": ("evertrain/reports/__init__.py", "import mlflow.sklearn"),
     "vendor-great-expectations": ("evertrain/evaluation/__init__.py", "from great_expectations import core"),
     "vendor-evidently": ("tasks/evaluate.py", "import evidently"),

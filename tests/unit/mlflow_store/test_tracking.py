@@ -11,7 +11,7 @@ import pytest
 
 from evertrain.errors import RegistryError
 from evertrain.mlflow_client import artifact_location, mlflow_client
-from evertrain.sources import SqlSource
+from evertrain.sources import FilesSource, SqlSource
 from evertrain.tracking import _create_run, _experiment, log_page, log_run, run_url
 
 
@@ -59,12 +59,14 @@ def test_run_holds_values_tags_and_files(settings, facts):
 
 
 def test_run_knows_the_data_it_came_from(settings, facts):
-    """The snapshot is the run's dataset, with its source, columns and digest."""
+    """The snapshot is the run's dataset, with its source, query, window, columns and digest."""
     (data,) = read_run(settings, log_run(settings, facts)).inputs.dataset_inputs
 
     assert (data.dataset.name, data.dataset.digest) == ("flights", "5" * 36)
     assert json.loads(data.dataset.source) == {"type": "files", "uri": "data/*.parquet"}
-    assert json.loads(data.dataset.profile)["snapshot"] == "5" * 64
+    profile = json.loads(data.dataset.profile)
+    assert profile["snapshot"] == "5" * 64
+    assert {"query", "window", "as_of", "num_rows", "quarantined"} <= set(profile)
     assert {"name": "origin", "type": "string"} in json.loads(data.dataset.schema)["mlflow_colspec"]
 
 
@@ -78,6 +80,18 @@ def test_sql_source_bears_no_address(settings, facts):
 
     assert logged.dataset.source_type == "sql"
     assert "WAREHOUSE_URL" in logged.dataset.source
+
+
+@pytest.mark.parametrize(("uri", "expected"), [("a/*.csv", "local"), ("s3://bucket/a/*.csv", "s3")])
+def test_files_say_where_they_lie(settings, facts, uri, expected):
+    """Files on S3 are told from those on this machine."""
+    source = FilesSource(type="files", uri=uri)
+    data = facts.config.data.model_copy(update={"source": source})
+    changed = dataclasses.replace(facts, config=facts.config.model_copy(update={"data": data}))
+
+    (logged,) = read_run(settings, log_run(settings, changed)).inputs.dataset_inputs
+
+    assert logged.dataset.source_type == expected
 
 
 def test_the_same_run_key_is_one_run(settings, facts, other):
