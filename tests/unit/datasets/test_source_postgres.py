@@ -61,6 +61,48 @@ def execute(url, *statements):
             connection.execute(statement)
 
 
+COLUMNS = {
+    "flag": "boolean",
+    "small": "integer",
+    "big": "integer",
+    "single": "float",
+    "money": "float",
+    "word": "string",
+    "fixed": "string",
+    "day": "date",
+    "local": "timestamp",
+    "zoned": "timestamp",
+    "document": "string",
+    "list": "string",
+    "span": "float",
+    "id": "string",
+    "hollow": "float",
+    "wordless": "string",
+    "never": "timestamp",
+    "odd": "float",
+}
+ROW = (
+    True,
+    7,
+    2**40,
+    0.5,
+    1.25,
+    "ü",
+    "ab ",
+    date(2013, 1, 2),
+    datetime(2013, 1, 2, 3, 4, 5, 678901),
+    datetime(2013, 1, 2, 1, 4, 5),
+    '{"a": [2], "b": 1}',
+    "[1, 2]",
+    90.0,
+    "12345678-1234-5678-1234-567812345678",
+    None,
+    None,
+    None,
+    None,
+)
+
+
 def test_every_type_comes_as_files_would_give_it(database):
     """Numbers, text and times by their own types, UTC for zones; documents and arrays as JSON text."""
     execute(
@@ -77,50 +119,8 @@ def test_every_type_comes_as_files_would_give_it(database):
 
     columns, rows = read()
 
-    assert columns == {
-        "flag": "boolean",
-        "small": "integer",
-        "big": "integer",
-        "single": "float",
-        "money": "float",
-        "word": "string",
-        "fixed": "string",
-        "day": "date",
-        "local": "timestamp",
-        "zoned": "timestamp",
-        "document": "string",
-        "list": "string",
-        "span": "float",
-        "id": "string",
-        "hollow": "float",
-        "wordless": "string",
-        "never": "timestamp",
-        "odd": "float",
-    }
-    assert (
-        rows[0]
-        == rows[1]
-        == (
-            True,
-            7,
-            2**40,
-            0.5,
-            1.25,
-            "ü",
-            "ab ",
-            date(2013, 1, 2),
-            datetime(2013, 1, 2, 3, 4, 5, 678901),
-            datetime(2013, 1, 2, 1, 4, 5),
-            '{"a": [2], "b": 1}',
-            "[1, 2]",
-            90.0,
-            "12345678-1234-5678-1234-567812345678",
-            None,
-            None,
-            None,
-            None,
-        )
-    )
+    assert columns == COLUMNS
+    assert rows == [ROW, ROW]
 
 
 def test_the_query_is_sent_as_it_is_and_data_query_runs_on_top(database):
