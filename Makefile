@@ -95,4 +95,4 @@ full-%: .venv
 
 lock:
 	@$(COMPILE) --all-extras --group build --group test --group lint -o requirements.lock
-	@$(COMPILE) --extra serving-native --group build --constraint requirements.lock -o deployments/serving.lock
+	@$(COMPILE) --extra serving-native --extra s3 --group build --constraint requirements.lock -o deployments/serving.lock

@@ -57,11 +57,14 @@ def s3_client(*, connect_seconds: float = CONNECT_SECONDS, read_seconds: float =
         read_seconds: How long an answer may be silent. A failed request is sent at most three times.
 
     Raises:
-        ConfigError: The address, the profile or another setting of boto3 can't be used.
+        ConfigError: boto3 isn't installed, or its address, profile or another setting can't be used.
     """
-    import boto3
-    from botocore.config import Config
-    from botocore.exceptions import BotoCoreError
+    try:
+        import boto3
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
+    except ImportError as cause:
+        raise ConfigError("S3 needs boto3, which isn't installed: pip install 'evertrain[s3]'.") from cause
 
     # At an address of one's own a bucket's name is seldom a host's name too.
     style = "path" if any(os.environ.get(name) for name in _ENDPOINTS) else "auto"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from evertrain.errors import ConfigError, StorageError, StorageUnavailable, Transient
@@ -127,3 +129,10 @@ def test_faults_of_boto3_itself_are_told() -> None:
 def test_an_error_that_is_none_of_s3s_has_no_code() -> None:
     """What else goes wrong is told apart from S3's own answers."""
     assert s3_error_code(ValueError()) == ""
+
+
+def test_a_service_without_boto3_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The serving install is small: S3 is an extra of its own."""
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    with pytest.raises(ConfigError, match=r"pip install 'evertrain\[s3\]'"):
+        s3_client()
