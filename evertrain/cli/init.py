@@ -31,12 +31,12 @@ def write_new(path: Path, text: str) -> None:
     """
     from evertrain.errors import ConfigError
 
+    if path.exists():
+        raise already_there(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
-    except FileExistsError as cause:
-        raise already_there(path) from cause
     except OSError as cause:
         raise ConfigError(
             f"Can't write {str(path)!r}: {cause.strerror}; name another file with --output."

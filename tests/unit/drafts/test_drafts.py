@@ -230,6 +230,14 @@ def test_a_target_that_can_not_be_learnt_is_refused(tmp_path, columns, target, e
         draft(write(tmp_path, table(**columns)), target)
 
 
+def test_a_class_too_rare_for_both_sides_is_refused(tmp_path):
+    """By the words that a run would use."""
+    frame = table(sold=["once", *(["x", "y"][number % 2] for number in range(299))]).drop(columns="at")
+
+    with pytest.raises(DataRefused, match="every class of column 'sold' must occur"):
+        draft(write(tmp_path, frame))
+
+
 def test_a_name_that_no_pipeline_can_have_is_refused(tmp_path):
     """Before the data is looked at."""
     with pytest.raises(ConfigError, match="small letters"):
@@ -287,4 +295,15 @@ def test_a_place_that_can_not_be_written_is_told(tmp_path, monkeypatch, capfd):
     data = write(tmp_path, table())
 
     assert run(monkeypatch, data, "--target", "sold", "--output", data / "x.yaml") == 2
-    assert "name another file with --output" in capfd.readouterr().err
+    assert "Can't write" in capfd.readouterr().err
+
+
+def test_what_a_run_would_remark_is_shown(tmp_path, monkeypatch, capfd):
+    """A class that only the held-out rows have is told at once."""
+    monkeypatch.chdir(tmp_path)
+    data = write(
+        tmp_path, table(sold=[["x", "y"][number % 2] if number < 290 else "z" for number in range(300)])
+    )
+
+    assert run(monkeypatch, data, "--target", "sold") == 0
+    assert "held-out rows of classes that no learnt row has" in capfd.readouterr().out
