@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
+from importlib.metadata import distributions, version
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +28,8 @@ from evertrain.records import BundleRef, Feature, Parity, Side, Signature, Train
 from evertrain.sessions import open_onnx
 from evertrain.storage import Store
 
+BOOSTERS = {"lightgbm": ("lightgbm",), "xgboost": ("xgboost", "xgboost-cpu")}
+"""By the package that an estimator comes from, the distributions that may hold it."""
 LIBRARIES = ("evertrain", "numpy", "onnx", "onnxruntime", "pandas", "scikit-learn", "skl2onnx", "skops")
 
 
@@ -77,7 +79,7 @@ def package(
         "signature.json": canonical_json(trained.signature.model_dump(mode="json")),
         "golden.json": canonical_json(golden.model_dump(mode="json")),
         "statistics.json": canonical_json(describe_features(features, learnt)),
-        "provenance.json": canonical_json({**_versions(), **provenance}),
+        "provenance.json": canonical_json({**_versions(trained.estimator), **provenance}),
         DRIFT: canonical_json(plan_drift(features).model_dump(mode="json")),
     }
     return BundleRef(
@@ -159,5 +161,11 @@ def _read_columns(
     return to_columns(table, [feature.name for feature in features])
 
 
-def _versions() -> dict[str, str]:
-    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+def _versions(estimator: str) -> dict[str, str]:
+    booster = estimator.partition(".")[0]
+    names = [*LIBRARIES, *BOOSTERS.get(booster, ())]
+    installed = {each.name for each in distributions()} if booster in BOOSTERS else set(names)
+    return {
+        "python": platform.python_version(),
+        **{name: version(name) for name in names if name in installed},
+    }

@@ -119,6 +119,7 @@ def test_a_searched_booster_is_served_natively(tmp_path: Path, estimator: str) -
     bundle = load_bundle(store, reference.digest)
     check_golden(bundle)
     assert bundle.runtime == "native"
+    assert any(name.startswith(estimator.partition(".")[0]) for name in bundle.provenance)
     held_out = to_columns(read_side(store, ingested.snapshot, "holdout", target="answer"), ["number", "text"])
     fitted = load_native(store.get(trained.key) or b"")
     frame = as_frame({"in_000": held_out["number"].astype(np.float32), "in_001": held_out["text"]})
