@@ -123,13 +123,10 @@ def run_ours(folder: Path) -> None:
     import duckdb  # noqa: F401
     import pyarrow.parquet  # noqa: F401
 
-    from evertrain.config import PipelineConfig
     from evertrain.datasets import read_manifest
     from evertrain.datasets.current import open_current, reference_rows
-    from evertrain.drift import evidently_snapshot, measure_drift, plan_drift
-    from evertrain.drift_records import CheckedRows, DriftOutcome
+    from evertrain.drift import evidently_snapshot, measure_drift
     from evertrain.quiet import quiet
-    from evertrain.records import Feature
     from evertrain.reports.drift_report import render_drift
     from evertrain.storage import LocalStore
 
@@ -140,6 +137,41 @@ def run_ours(folder: Path) -> None:
     base = peak_mib()
     store = LocalStore(folder / "store")
     snapshot = read_manifest(store, (folder / "digest").read_text())
+    config, plan = plan_check(folder, snapshot)
+    reference = reference_rows(store, snapshot)
+    with open_current(config, as_of=START + timedelta(days=1), now=START + timedelta(days=1)) as current:
+        opened, worked, held = time.perf_counter(), time.process_time(), peak_mib()
+        measured = measure_drift(plan, reference, current, max_share=0.3)
+        scored, scored_mib = time.perf_counter(), peak_mib()
+        report = evidently_snapshot(plan, measured, reference, current, seed=0)
+        told = time.perf_counter()
+    assert report is not None
+    page = render_drift(config, summarise(measured), evidently="evidently.html")
+    (folder / "ours.html").write_text(page, "utf-8")
+    (folder / "evidently.html").write_bytes(report.html)
+    ended = time.perf_counter()
+    tell(
+        import_seconds=imported - started,
+        open_seconds=opened - imported,
+        score_seconds=scored - opened,
+        snapshot_seconds=told - scored,
+        check_seconds=ended - opened,
+        check_cpu_seconds=time.process_time() - worked,
+        peak_mib=peak_mib(),
+        peak_above_imports_mib=peak_mib() - base,
+        peak_above_data_mib=peak_mib() - held,
+        peak_above_data_scoring_mib=scored_mib - held,
+        page_kib=len(page) / 1024,
+        drifted=sum(column.drifted for column in measured.columns),
+    )
+
+
+def plan_check(folder: Path, snapshot: Any) -> tuple[Any, Any]:
+    """Describe the pipeline whose current rows lie in *folder*, and how its drift is told."""
+    from evertrain.config import PipelineConfig
+    from evertrain.drift import plan_drift
+    from evertrain.records import Feature
+
     config = PipelineConfig.model_validate(
         {
             "name": "bench",
@@ -161,15 +193,14 @@ def run_ours(folder: Path) -> None:
             if each.name not in ("when", "target")
         ]
     )
-    reference = reference_rows(store, snapshot)
-    with open_current(config, as_of=START + timedelta(days=1), now=START + timedelta(days=1)) as current:
-        opened, worked, held = time.perf_counter(), time.process_time(), peak_mib()
-        measured = measure_drift(plan, reference, current, max_share=0.3)
-        scored, scored_mib = time.perf_counter(), peak_mib()
-        report = evidently_snapshot(plan, measured, reference, current, seed=0)
-        told = time.perf_counter()
-    assert report is not None
-    outcome = DriftOutcome(
+    return config, plan
+
+
+def summarise(measured: Any) -> Any:
+    """Make of what was measured the outcome that a page tells."""
+    from evertrain.drift_records import CheckedRows, DriftOutcome
+
+    return DriftOutcome(
         pipeline="bench",
         decision="drifted" if measured.drifted else "steady",
         why="a benchmark",
@@ -178,25 +209,7 @@ def run_ours(folder: Path) -> None:
         share=measured.share,
         max_share=0.3,
         columns=measured.columns,
-        rows=CheckedRows(reference=reference.rows, current=current.rows),
-    )
-    page = render_drift(config, outcome, evidently="evidently.html")
-    (folder / "ours.html").write_text(page, "utf-8")
-    (folder / "evidently.html").write_bytes(report.html)
-    ended = time.perf_counter()
-    tell(
-        import_seconds=imported - started,
-        open_seconds=opened - imported,
-        score_seconds=scored - opened,
-        snapshot_seconds=told - scored,
-        check_seconds=ended - opened,
-        check_cpu_seconds=time.process_time() - worked,
-        peak_mib=peak_mib(),
-        peak_above_imports_mib=peak_mib() - base,
-        peak_above_data_mib=peak_mib() - held,
-        peak_above_data_scoring_mib=scored_mib - held,
-        page_kib=len(page) / 1024,
-        drifted=sum(column.drifted for column in measured.columns),
+        rows=CheckedRows(reference=measured.rows_reference, current=measured.rows_current),
     )
 
 

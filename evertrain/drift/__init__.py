@@ -69,7 +69,7 @@ def evidently_snapshot(
     current: ColumnReader,
     *,
     seed: int,
-    sample_rows: int = 20_000,
+    sample_rows: int = 10_000,
 ) -> EvidentlyReport | None:
     """Let Evidently tell what was measured; see ``snapshots.draw_snapshot``."""
     from evertrain.drift.snapshots import draw_snapshot

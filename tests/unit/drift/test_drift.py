@@ -94,6 +94,21 @@ def test_whole_numbers_stand_in_bins_of_their_own() -> None:
     assert found.shape.reference == (0.25, 0.5, 0.25, 0.0)
 
 
+def test_a_column_that_is_all_but_constant_is_pictured_between_its_ends() -> None:
+    """Where nearly all values are one, the bins span all of them."""
+    reference, current = [0.5] * 999 + [0.7], [0.5] * 999 + [900.5]
+    found = measure_one("numeric", "float", pa.array(reference), pa.array(current))
+    assert found.shape is not None
+    assert (found.shape.edges[0], found.shape.edges[-1]) == (0.5, 900.5)
+
+
+def test_numbers_too_large_for_bins_have_no_picture() -> None:
+    """A score that can be told is told, where no bins can be cut between such numbers."""
+    large = 2.0**60
+    found = measure_one("numeric", "integer", pa.array([large] * 3), pa.array([large + 256] * 3))
+    assert (found.drifted, found.shape) == (True, None)
+
+
 def test_rare_categories_are_pictured_together() -> None:
     """The nine most frequent have bars of their own, the rest one."""
     reference, current = [f"c{n:02}" for n in range(30)], ["c00"] * 30 + ["new"] * 20

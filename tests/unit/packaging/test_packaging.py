@@ -117,7 +117,7 @@ def test_packing_twice_gives_the_same_bundle(classifier: Run, packed: BundleRef)
 
 
 def test_a_bundle_remembers_where_it_comes_from(classifier: Run, packed: BundleRef) -> None:
-    """It holds the given provenance, the libraries' versions, what the training rows looked like and how drift is told."""
+    """It holds provenance, libraries' versions, what the training rows looked like, how drift is told."""
     bundle = load_bundle(classifier.store, packed.digest)
     assert PROVENANCE.items() <= bundle.provenance.items()
     assert {"python", "scikit-learn", "skl2onnx", "onnxruntime"} <= bundle.provenance.keys()
