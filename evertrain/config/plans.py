@@ -85,11 +85,12 @@ def build_plan(config: PipelineConfig, settings: Settings) -> Plan:
 
 
 def _spell_kind(kind: BaseModel) -> str:
-    """Spell a gate, strategy or source as its type, its arguments, and the manual's sentence on it."""
+    """Spell a gate, strategy or source as its type, its arguments, and the manual's first sentences on it."""
     facts = kind.model_dump(mode="json", by_alias=True, exclude_none=True)
     name = facts.pop("type")
     arguments = ", ".join(f"{key} {json.dumps(value, ensure_ascii=False)}" for key, value in facts.items())
-    manual = (type(kind).__doc__ or "").replace("``", "").removesuffix(".")
+    first, *_ = (type(kind).__doc__ or "").split("\n\n")
+    manual = " ".join(first.replace("``", "").split()).removesuffix(".")
     return f"{name}{f' ({arguments})' if arguments else ''}: {manual}"
 
 

@@ -17,6 +17,8 @@ from evertrain.sources import FilesSource
 
 # So many different whole numbers at most are taken for classes.
 MOST_NUMBERED_CLASSES = 20
+# A whole number that fewer rows have is the tail of a count, such as the one customer with 11 visits.
+FEWEST_ROWS_OF_NUMBERED_CLASS = 10
 MOST_LISTED_VALUES = 12
 
 
@@ -83,8 +85,16 @@ def _task_of(table: Table, cell: Cell) -> Task:
         return "regression"
     if distinct == 2:
         return "binary_classification"
-    is_number = cell.type in ("integer", "float")
-    return "regression" if is_number and distinct > MOST_NUMBERED_CLASSES else "multiclass_classification"
+    is_count = cell.type in ("integer", "float") and (
+        distinct > MOST_NUMBERED_CLASSES or _rarest_rows(table, cell) < FEWEST_ROWS_OF_NUMBERED_CLASS
+    )
+    return "regression" if is_count else "multiclass_classification"
+
+
+def _rarest_rows(table: Table, cell: Cell) -> int:
+    rarest = f"GROUP BY {cell.sql} ORDER BY count(*) LIMIT 1"
+    ((rows,),) = table.fetch("count(*)", where=f"{cell.sql} IS NOT NULL", rest=rarest)
+    return int(rows)
 
 
 def _is_whole(table: Table, cell: Cell) -> bool:

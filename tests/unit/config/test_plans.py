@@ -94,6 +94,7 @@ def test_gates_strategy_and_source_are_said_with_their_arguments_and_manual():
 
     assert plan.gates[0].startswith('threshold (metric "roc_auc", min 0.5): Passes if')
     assert plan.gates[1].startswith("signature: Fails if a feature is added")
+    assert plan_of().gates[0].endswith(": equal models don't pass")
     assert plan.strategy.startswith('blue_green (keep_warm "15m"): The new version')
     assert plan.source.startswith('files (uri "a.csv"): ')
 

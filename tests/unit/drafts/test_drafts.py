@@ -98,11 +98,12 @@ def test_a_draft_says_what_was_found(tmp_path):
         ([number % 4 for number in range(300)], "multiclass_classification"),
         ([["x", "y", "z"][number % 3] for number in range(300)], "multiclass_classification"),
         ([number % 90 for number in range(300)], "regression"),
+        ([min(number, 9) for number in range(300)], "regression"),
         ([number % 2 + 0.5 for number in range(300)], "regression"),
     ],
 )
 def test_the_task_follows_the_targets_values(tmp_path, values, task):
-    """Two values are two classes, texts and few whole numbers are classes, other numbers a regression."""
+    """Two values are two classes, texts and few numbers of many rows are classes, others a regression."""
     found = draft(write(tmp_path, table(sold=values)))
 
     assert found.task == task
