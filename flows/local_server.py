@@ -73,12 +73,13 @@ def prefect_api(settings: Settings) -> Iterator[LocalServer | None]:
     """Give Prefect a server: the user's own (None), or an embedded one that ends with this block.
 
     The server is *starting* when the block begins: other work may be done before ``wait_until_ready``.
-    Must be entered before ``prefect`` is imported, since Prefect reads its settings at import.
+    Better entered before ``prefect`` is imported: how it logs is settled then.
     """
     os.environ.update(prefect_environment(settings))
     server = None if settings.prefect_api_url else start_server(settings)
     if server is not None:
         os.environ["PREFECT_API_URL"] = server.url
+    read_settings_again()
     try:
         yield server
     finally:
@@ -87,6 +88,15 @@ def prefect_api(settings: Settings) -> Iterator[LocalServer | None]:
         if server is not None:
             server.stop()
             del os.environ["PREFECT_API_URL"]
+            read_settings_again()
+
+
+def read_settings_again() -> None:
+    """Have a Prefect that was imported before see today's environment: it read its settings at import."""
+    if "prefect" in sys.modules:
+        from prefect.context import refresh_global_settings_context
+
+        refresh_global_settings_context()
 
 
 def flush_prefect() -> None:

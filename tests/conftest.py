@@ -295,9 +295,12 @@ def wait_until_written(server: S3Server, process: subprocess.Popen[bytes], log: 
     deadline = time.monotonic() + S3_START_SECONDS
     client = server.client()
     while time.monotonic() < deadline and process.poll() is None:
+        # A bucket of its own each time: one that was made before its first object could be put stays there.
+        bucket = f"ready-{secrets.token_hex(4)}"
         try:
-            client.create_bucket(Bucket="ready")
-            client.put_object(Bucket="ready", Key="ready", Body=b"ready")
+            client.create_bucket(Bucket=bucket)
+            client.put_object(Bucket=bucket, Key="ready", Body=b"ready")
+            client.delete_bucket(Bucket=bucket)
         except (BotoCoreError, ClientError):
             time.sleep(0.2)
         else:

@@ -90,19 +90,34 @@ def test_flights_train_with_nothing_set_up_and_again_from_records(flights: Path,
     assert left_running(home) == []
 
 
+@pytest.mark.slow
 def test_the_demo_tells_its_story_and_ends_what_it_started(tmp_path: Path) -> None:
-    """Four months scored by HTTP, a challenger that takes the title in June, a page, and no process left."""
+    """Nine months scored by HTTP, retrains where a probe wins, a page, and no process left."""
     home = tmp_path / "home"
 
     done = run("demo", "--json", folder=ROOT, home=home)
 
     story = answer(done)
     assert done.returncode == 0
-    assert [month["version"] for month in story["months"]] == [1, 1, 2, 2]
-    assert [month["decision"] for month in story["months"]] == ["", "", "promoted", ""]
-    assert all(month["rows"] > 25_000 for month in story["months"])
-    june, july = story["months"][2:]
-    assert june["champion_auc"] > june["first_auc"]
-    assert july["champion_auc"] > july["first_auc"]
+    months, checks = story["months"], story["checks"]
+    assert [month["month"] for month in months] == [f"2013-{number:02}" for number in range(4, 13)]
+    assert all(month["rows"] > 25_000 for month in months)
+    promoted = [check["train"] and check["train"]["decision"] == "promoted" for check in checks]
+    assert 2 <= sum(map(bool, promoted)) < len(months)
+    # Who serves a month is whom the checks before it have promoted.
+    assert [month["version"] for month in months] == served(story["first"]["version"], checks)
+    assert all("regret" in check["triggers"] for check in checks if check["train"])
+    kept, never = ([month[name] for month in months] for name in ("champion_auc", "first_auc"))
+    assert sum(kept) > sum(never) + 0.1
     assert Path(story["report"]).read_text().count("<svg") == 1
     assert left_running(home / "demo") == []
+
+
+def served(first: int, checks: list[dict[str, Any]]) -> list[int]:
+    """The version that answered each month, by the checks at the months' ends."""
+    version, versions = first, []
+    for check in checks:
+        versions.append(version)
+        if check["train"] and check["train"]["decision"] == "promoted":
+            version = check["train"]["version"]
+    return versions

@@ -35,6 +35,34 @@ def test_two_commands_that_start_at_once_in_an_empty_home_both_get_a_server(tmp_
     assert [command.returncode for command in commands] == [0, 0], said
 
 
+IMPORTED_BEFORE = """
+import prefect
+from prefect.settings import get_current_settings
+from evertrain.settings import read_settings
+from flows.local_server import prefect_api
+with prefect_api(read_settings()) as server:
+    assert get_current_settings().api.url == server.url
+assert get_current_settings().api.url is None
+"""
+
+
+def test_a_prefect_that_was_imported_before_finds_the_server(tmp_path: Path) -> None:
+    """In a notebook, say: Prefect reads its settings at import, and is told to read them again."""
+    environment = {**os.environ, "EVERTRAIN_HOME": str(tmp_path)}
+    environment.pop("PREFECT_API_URL", None)
+
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTED_BEFORE],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_server_that_ends_at_start_is_told_with_its_log(tmp_path: Path) -> None:
     """The error names the log, and the way out."""
     settings = read_settings({"EVERTRAIN_HOME": str(tmp_path)})
