@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
@@ -11,6 +12,9 @@ from evertrain.records import Record
 
 ESTIMATOR = ("training", "estimator")
 PARAMS = ("training", "params")
+
+# So alike (1: the same) is a typo; LightGBM's own other names, such as num_leaf, are less so.
+MISSPELLED = 0.9
 
 Trait = Literal["classifier", "regressor", "single_output", "multiclass", "probabilities", "scores"]
 
@@ -23,6 +27,12 @@ class Takes(Record):
     required: tuple[str, ...] = ()
     open_ended: bool = False
     weights: bool = False
+
+    def may_take(self, name: str) -> bool:
+        """Whether *name* is a parameter: one it names, or where it is open-ended, no misspelling of one."""
+        if name in self.parameters or not self.open_ended:
+            return name in self.parameters
+        return not difflib.get_close_matches(name, self.parameters, n=1, cutoff=MISSPELLED)
 
 
 class EstimatorFacts(Record):
@@ -48,7 +58,7 @@ def find_parameter_faults(
         params: The parameters of the YAML.
         problem_of: Says of the parameter of that name what its value must be; None: it is right.
     """
-    unknown = [name for name in params if name not in takes.parameters and not takes.open_ended]
+    unknown = [name for name in params if not takes.may_take(name)]
     faults = [
         fault_at((*PARAMS, name), f"{takes.name} has no such parameter", name_known(name, takes.parameters))
         for name in unknown

@@ -42,7 +42,7 @@ def find_estimator_faults(raw: Raw, settings: Settings) -> list[Fault]:
 def _search_faults(raw: Raw, takes: Takes) -> Iterator[Fault]:
     for path, _ in mappings(raw, "training", "search", "space"):
         name = str(path[-1])
-        if name not in takes.parameters and not takes.open_ended:
+        if not takes.may_take(name):
             yield fault_at(path, f"{takes.name} has no such parameter", name_known(name, takes.parameters))
 
 

@@ -96,16 +96,23 @@ def parameter_faults(kind: EstimatorClass, params: Mapping[str, Any]) -> list[Fa
 
 def describe_class(kind: EstimatorClass) -> Takes:
     """Say what *kind*'s constructor and its ``fit`` take."""
-    parameters = inspect.signature(kind).parameters.values()
-    named = [item for item in parameters if item.kind not in (item.VAR_KEYWORD, item.VAR_POSITIONAL)]
+    named, open_ended = _constructor_parameters(kind)
+    parents = kind.__mro__[1:] if open_ended else ()
+    inherited = (item.name for parent in parents for item in _constructor_parameters(parent)[0])
     fitted = inspect.signature(kind.fit).parameters.values()
     return Takes(
         name=kind.__name__,
-        parameters=tuple(item.name for item in named),
+        parameters=tuple(dict.fromkeys((*(item.name for item in named), *inherited))),
         required=tuple(item.name for item in named if item.default is item.empty),
-        open_ended=any(item.kind == item.VAR_KEYWORD for item in parameters),
+        open_ended=open_ended,
         weights=any(item.name == "sample_weight" or item.kind == item.VAR_KEYWORD for item in fitted),
     )
+
+
+def _constructor_parameters(kind: type) -> tuple[list[inspect.Parameter], bool]:
+    items = inspect.signature(kind).parameters.values()
+    named = [item for item in items if item.kind not in (item.VAR_KEYWORD, item.VAR_POSITIONAL)]
+    return named, any(item.kind == item.VAR_KEYWORD for item in items)
 
 
 def ask_class(kind: EstimatorClass, params: Mapping[str, Any]) -> EstimatorFacts:

@@ -199,6 +199,27 @@ def test_boosters_are_asked_themselves(path, trait):
     assert (facts.takes.open_ended, facts.parameters["n_estimators"]) == (True, 5)
 
 
+@pytest.mark.parametrize(
+    ("path", "name", "meant"),
+    [
+        ("lightgbm.LGBMClassifier", "n_estimator", "n_estimators"),
+        ("xgboost.XGBRegressor", "learnin_rate", "learning_rate"),
+        ("lightgbm.LGBMClassifier", "num_leaf", None),
+        ("lightgbm.LGBMClassifier", "colsample_bynode", None),
+        ("xgboost.XGBRegressor", "eta", None),
+    ],
+)
+def test_a_misspelled_parameter_of_a_booster_is_refused(path, name, meant):
+    """Boosters take any name and pass over those they don't know; their other names are let through."""
+    pytest.importorskip(path.partition(".")[0])
+    kind, _ = find_estimator(path, SETTINGS)
+
+    faults = parameter_faults(kind, {name: 0.5})
+
+    assert [fault.path for fault in faults] == ([f"training.params.{name}"] if meant else [])
+    assert all(f"(did you mean {meant}?)" in fault.line for fault in faults)
+
+
 def test_a_wrapper_without_an_estimator_is_no_fault_of_its_other_parameters():
     """Scikit-learn's own default doesn't pass its own check there."""
     kind, _ = find_estimator("sklearn.semi_supervised.SelfTrainingClassifier", SETTINGS)
