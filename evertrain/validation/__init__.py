@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from evertrain.datasets.frames import fit_arguments, is_integral, to_frame
 from evertrain.errors import ConfigError, DataRefused
-from evertrain.expectations import columns_of
+from evertrain.expectations import COLUMN_KEYS, columns_of
 from evertrain.quiet import quiet
 from evertrain.records import ExpectationResult, Quarantined, ValidationReport
 
@@ -90,7 +90,8 @@ def _told(result: ExpectationResult) -> str:
     where = f"{result.type} on {result.column!r}" if result.column else result.type
     said = f": {result.observed}" if result.observed else ""
     if result.unexpected_rows is None:
-        return f"{where}{said}"
+        wanted = [f"{name} {value!r}" for name, value in result.arguments.items() if name not in COLUMN_KEYS]
+        return f"{where}{said}{_cut('; expected ' + ', '.join(wanted)) if said and wanted else ''}"
     share = "" if result.unexpected_share is None else f" ({result.unexpected_share:.2%})"
     examples = f", such as {', '.join(result.examples)}" if result.examples else ""
     return f"{where}: {result.unexpected_rows} unexpected{share}{examples}"

@@ -228,7 +228,7 @@ def test_refusal_names_every_failure_bounded():
     assert error.message.splitlines() == [
         "3 of 4 expectations failed on 2 rows:",
         "- expect_column_values_to_be_between on 'a': 1 unexpected (50.00%), such as 9",
-        "- expect_table_row_count_to_equal: found 2",
+        "- expect_table_row_count_to_equal: found 2; expected value 3",
         "- expect_column_to_exist on 'zz'",
         "Mend the data, or change validation.expectations in the pipeline's YAML.",
     ]
