@@ -35,10 +35,11 @@ def show_outcome(outcome: TrainOutcome, console: Console) -> None:
 
 def headline(outcome: TrainOutcome) -> Text:
     """Say in one line what became of the version."""
+    stays = "the champion stays" if outcome.champion else "there is no champion yet"
     where = {
         "promoted": "is the champion",
         "rollout": "begins its rollout",
-        "held": "is registered and held; the champion stays",
+        "held": f"is registered and held; {stays}",
     }[outcome.decision]
     again = " (nothing changed since: the earlier answer)" if outcome.cached else ""
     style = DECISION_STYLES[outcome.decision]
@@ -67,7 +68,7 @@ def gates_table(gates: tuple[GateResult, ...]) -> Table:
     """Lay out each gate with its verdict and its reason."""
     table = Table("gate", "verdict", "why", box=None, pad_edge=False)
     for gate in gates:
-        table.add_row(gate.type, VERDICTS[gate.verdict], gate.reason)
+        table.add_row(gate.type, VERDICTS[gate.verdict], Text(gate.reason))
     return table
 
 
@@ -75,7 +76,7 @@ def quarantine_table(outcome: TrainOutcome) -> Table:
     """Lay out for which expectations rows were set aside; a row may stand under several."""
     table = Table("quarantined for", "column", "rows", box=None, pad_edge=False)
     for each in outcome.quarantined:
-        table.add_row(each.type, each.column or "", f"{each.rows:,}")
+        table.add_row(each.type, Text(each.column or ""), f"{each.rows:,}")
     table.add_row("all", "", f"{outcome.snapshot.quarantined:,}")
     return table
 

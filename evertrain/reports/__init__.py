@@ -20,7 +20,7 @@ MOST_SLICES = 50
 HEADLINES = {
     "promoted": "Promoted: this version is the champion.",
     "rollout": "Rollout begun: this version takes over step by step.",
-    "held": "Held: this version is registered, and the champion stays.",
+    "held": "Held: this version is registered, and takes over from nobody.",
 }
 MARKS = {"pass": ("good", "✓ pass"), "fail": ("bad", "✗ fail"), "not_shown": ("quiet", "– not shown")}
 

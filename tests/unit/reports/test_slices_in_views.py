@@ -12,6 +12,7 @@ from evertrain.records import (
     Evaluation,
     GateResult,
     MetricEstimate,
+    Quarantined,
     SliceGain,
     SliceGains,
     SnapshotSummary,
@@ -90,3 +91,19 @@ def test_the_report_shows_slices_with_a_picture():
     assert "7 of 200 rows" in page
     assert "<script>alert" not in page
     assert page.count("<circle") == 1
+
+
+def test_a_terminal_takes_names_and_reasons_literally_and_names_no_champion_that_is_not():
+    """Brackets are no markup, and where the first version is held nobody stays champion."""
+    stream = io.StringIO()
+    outcome = outcome_of(()).model_copy(
+        update={
+            "gates": (GateResult(type="signature", verdict="fail", reason="removed: a[red]"),),
+            "quarantined": (Quarantined(type="expect_something", column="b[bold]", rows=3),),
+        }
+    )
+
+    show_outcome(outcome, Console(file=stream, width=200))
+
+    shown = stream.getvalue()
+    assert all(words in shown for words in ("removed: a[red]", "b[bold]", "held; there is no champion yet"))
