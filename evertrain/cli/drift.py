@@ -62,7 +62,8 @@ def report(outcome: DriftOutcome, output: Output) -> None:
     from evertrain.settings import read_settings
     from evertrain.summaries.checks import append_check_for_ci
 
-    output.answer(outcome.model_dump(mode="json"))
+    # The shapes are what the page's pictures are drawn of.
+    output.answer(outcome.model_dump(mode="json", exclude={"columns": {"__all__": {"shape"}}}))
     if not output.wants_json:
         show_check(outcome, output.console)
     settings = read_settings()

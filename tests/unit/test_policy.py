@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -85,8 +86,12 @@ def test_cooldown_counts_in_as_of_time(hours: int, expected: str) -> None:
 
 def test_one_moment_is_retrained_on_once_even_without_a_cooldown() -> None:
     """Checks at once of the same data start one retrain, whatever the policy."""
-    assert decide(policy(cooldown_hours=0), check(0, "data"), retrained_as_of=check(0).as_of).name == "cooldown"
-    assert decide(policy(cooldown_hours=0), check(1, "data"), retrained_as_of=check(0).as_of).name == "started"
+    assert (
+        decide(policy(cooldown_hours=0), check(0, "data"), retrained_as_of=check(0).as_of).name == "cooldown"
+    )
+    assert (
+        decide(policy(cooldown_hours=0), check(1, "data"), retrained_as_of=check(0).as_of).name == "started"
+    )
 
 
 def test_a_check_of_older_data_than_the_last_retrain_saw_starts_nothing() -> None:
@@ -119,6 +124,6 @@ def test_an_oscillating_finding_retrains_once_a_cooldown(scores: list[bool], coo
         if decide_action(config, now, earlier, generation=1, retrained_as_of=last).name == "started":
             retrained.append(day)
         earlier.append(now)
-    gaps = [after - before for before, after in zip(retrained, retrained[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(retrained)]
     assert all(gap >= cooldown_days for gap in gaps)
     assert bool(retrained) == any(scores)
