@@ -38,13 +38,12 @@ def decide_task(
         What was found; ``retrain: started`` means that the retrain is yet to be claimed.
     """
     with step("decide", check.seconds) as note:
-        told = tuple(each for each in (performance, regret) if isinstance(each, str))
         outcome = summarise(
             check,
             found,
             None if isinstance(performance, str) else performance,
             None if isinstance(regret, str) else regret,
-            told,
+            tell_unmeasured(performance=performance, regret=regret),
         )
         decide = decide_checked(
             outcome.decision,
@@ -108,6 +107,15 @@ def summarise(
         rows=CheckedRows(reference=found.reference_rows, current=found.current_rows),
         report=report_place(check, found),
     )
+
+
+def tell_unmeasured(**found: object) -> tuple[str, ...]:
+    """Name what couldn't be measured, and why; one reason for two stands once."""
+    reasons: dict[str, list[str]] = {}
+    for name, each in found.items():
+        if isinstance(each, str):
+            reasons.setdefault(each, []).append(name)
+    return tuple(f"{' and '.join(names)}: {reason}" for reason, names in reasons.items())
 
 
 def gather_evidence(outcome: DriftOutcome) -> dict[str, JSON]:

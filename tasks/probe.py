@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 from evertrain.bundles import Bundle, load_bundle
@@ -21,6 +22,7 @@ from tasks.steps import step_task
 
 ALL_BEFORE = timedelta(days=36_500)
 """What a probe learns from where the YAML names no window."""
+HELD_OUT = re.compile(r"data\.window(\.holdout)?(?!\.\w)")
 
 
 @step_task("ingest newest labels")
@@ -36,7 +38,7 @@ def ingest_newest_task(check: Check) -> Ingested | str:
             newest = ingest(config, check.pipeline.store, as_of=check.as_of, now=check.now)
         except DataRefused as refused:
             note.text = "none to judge by"
-            return refused.message
+            return tell_refused(refused)
         note.text = f"{newest.snapshot.holdout_rows:,} labelled rows"
     return newest
 
@@ -104,6 +106,11 @@ def probe_regret_task(check: Check, newest: Ingested) -> RegretMeasured | str:
         rows=scored.rows,
         fired=gain.low > wanted.min_gain,
     )
+
+
+def tell_refused(refused: DataRefused) -> str:
+    """Spell why the newest rows judge nothing; what is held out here is ``drift.current.window``."""
+    return HELD_OUT.sub("drift.current.window", refused.message)
 
 
 def aim_at_newest(config: PipelineConfig) -> PipelineConfig:

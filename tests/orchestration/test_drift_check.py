@@ -233,6 +233,31 @@ def test_new_labels_show_performance_and_regret(check: Check, loans: Path) -> No
     assert len(entries(loans, "registered")) == 1
 
 
+@pytest.mark.parametrize(("label", "reason"), [("", "no labels to hold out"), (",No", "every class")])
+def test_labels_that_judge_nothing_do_not_end_the_check(
+    check: Check, loans: Path, label: str, reason: str
+) -> None:
+    """The columns are still compared; what couldn't be measured is named, with the window that it was."""
+    rows = (loans.parent / "loans.csv").read_text().splitlines()
+    told = [
+        row.rpartition(",")[0] + (label or ",") if "2024-02-08" < row < "2024-02-15" else row for row in rows
+    ]
+    (loans.parent / "loans.csv").write_text("\n".join(told) + "\n")
+    wanted = (
+        "cooldown: 10d",
+        "performance: {metric: roc_auc, max_drop: 0.1}\n  regret: {metric: roc_auc, min_gain: 0.01}",
+    )
+
+    code, said = check("2024-02-14", "--no-retrain", replace=wanted)
+
+    assert code == 20
+    assert (said["share"], said["performance"], said["regret"]) == (0.5, None, None)
+    (note,) = said["notes"]
+    assert note.startswith("performance and regret: ")
+    assert reason in note
+    assert "iden drift.current.window" in note
+
+
 def test_the_check_shows_in_prefect(check: Check) -> None:
     """Prefect's API knows the tasks by name and the columns as a table."""
     from prefect.client.orchestration import get_client
