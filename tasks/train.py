@@ -9,6 +9,7 @@ from evertrain.errors import TrainingError
 from evertrain.progress import step
 from evertrain.records import TrainedModel
 from evertrain.training import train
+from evertrain.training.search import describe_search
 from tasks.run import Run
 from tasks.steps import step_task
 
@@ -38,6 +39,7 @@ def train_task(run: Run) -> TrainedModel:
         if trained is None:
             trained = train(run.config, run.ingested, run.pipeline.store, run.pipeline.settings, run.records)
             run.records.write("train", trained)
+        found = "" if trained.search is None else f"; {describe_search(trained.search)}"
         estimator = trained.estimator.rpartition(".")[2]
-        note.text = f"{estimator} on {len(trained.signature.features)} features"
+        note.text = f"{estimator} on {len(trained.signature.features)} features{found}"
     return trained

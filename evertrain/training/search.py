@@ -91,6 +91,15 @@ def choose_parameters(training: TrainingConfig, found: Search) -> TrainingConfig
     return _with(training, found.trials[found.best].params if found.best else {})
 
 
+def describe_search(found: Search) -> str:
+    """Say in a line which of the trials is the best, and its parameters; floats to three digits."""
+    chosen = (
+        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in found.trials[found.best].params.items()
+    )
+    return f"trial {found.best + 1} of {len(found.trials)} is the best: {', '.join(chosen)}"
+
+
 def _with(training: TrainingConfig, params: Mapping[str, Any]) -> TrainingConfig:
     return training.model_copy(update={"params": {**training.params, **params}})
 

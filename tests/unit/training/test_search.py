@@ -15,11 +15,11 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from evertrain.columns import InputSpec
 from evertrain.config import PipelineConfig
 from evertrain.errors import TrainingError
-from evertrain.records import Search
+from evertrain.records import Search, Trial
 from evertrain.runs import StepRecords
 from evertrain.storage import open_store
 from evertrain.training.rows import TrainingRows, find_newest_fifth
-from evertrain.training.search import choose_parameters, search_parameters
+from evertrain.training.search import choose_parameters, describe_search, search_parameters
 
 SPECS = (InputSpec("in_000", "float"), InputSpec("in_001", "string"))
 SPACE = {
@@ -256,6 +256,16 @@ def test_progress_is_told_trial_by_trial(caplog: pytest.LogCaptureFixture) -> No
     with caplog.at_level(logging.INFO, logger="evertrain.steps"):
         search_parameters(Picky, pipeline, rows())
     assert caplog.messages == ["trial 1 of 2: roc_auc 0.5, best 0.5", "trial 2 of 2: failed, best 0.5"]
+
+
+def test_what_a_search_chose_is_said_in_a_line() -> None:
+    """The best trial by its place, and its parameters, floats in three digits."""
+    params = {"max_depth": 3, "min_samples_leaf": 0.0123456, "criterion": "gini"}
+    tried = [Trial(number=n, params=params, value=0.5, state="complete", seconds=1.0) for n in range(2)]
+
+    said = describe_search(Search(metric="roc_auc", trials=tuple(tried), best=1, planned=2))
+
+    assert said == "trial 2 of 2 is the best: max_depth 3, min_samples_leaf 0.0123, criterion gini"
 
 
 def test_optuna_says_nothing(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
