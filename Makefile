@@ -69,12 +69,12 @@ docs:
 test: .venv data
 	@$(RUN) pytest -n 2 --dist loadgroup --cov --cov-report= -m "not slow and not full"
 	@$(RUN) coverage report --include="tasks/*,flows/*,serving/*" --skip-covered
-	@$(RUN) coverage report --include="evertrain/*" --skip-covered --fail-under=90
+	@$(RUN) coverage report --include="evertrain/*" --skip-covered --fail-under=95
 
 test-all: .venv data
 	@$(RUN) pytest -n 2 --dist loadgroup --cov --cov-report=
 	@$(RUN) coverage report --include="tasks/*,flows/*,serving/*" --skip-covered
-	@$(RUN) coverage report --include="evertrain/*" --skip-covered --fail-under=90
+	@$(RUN) coverage report --include="evertrain/*" --skip-covered --fail-under=95
 
 lint: .venv
 	@$(RUN) ruff check .
