@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,6 +26,7 @@ METHODS = {
     "wasserstein": ("wasserstein_full_data", "Wasserstein distance (normed), full data"),
     "jensenshannon": ("jensenshannon_full_data", "Jensen-Shannon distance, full data"),
 }
+DATA_IN_SCRIPT = re.compile(r"^ *var (additional_graphs_)?metric_[0-9a-f]{32} = .*;$", re.MULTILINE)
 # Evidently keeps its tests in one list of the process, and asks them by name.
 _ONE_AT_A_TIME = threading.Lock()
 
@@ -128,9 +130,13 @@ def _run(
     )
     sides = [Dataset.from_pandas(frame, data_definition=definition) for frame in (current, reference)]
     snapshot = Report([count, *drifts], include_tests=True).run(*sides)
-    return EvidentlyReport(
-        html=snapshot.get_html_str(as_iframe=False).encode(), json=json.loads(snapshot.json())
-    )
+    page = snapshot.get_html_str(as_iframe=False)
+    return EvidentlyReport(html=_disarm(page).encode(), json=json.loads(snapshot.json()))
+
+
+def _disarm(page: str) -> str:
+    """Spell ``<`` in the data that the page's script holds as JSON does: a name could end the script."""
+    return DATA_IN_SCRIPT.sub(lambda line: line[0].replace("<", "\\u003c"), page)
 
 
 def _register(scores: Mapping[str, ColumnDrift]) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -164,6 +165,23 @@ def test_evidentlys_page_says_that_scores_are_of_full_data(told: Told) -> None:
     assert "<html" in page
     assert "Wasserstein distance (normed), full data" in page
     assert json.loads(json.dumps(told.report.json)) == told.report.json
+
+
+def test_names_and_categories_are_no_script_on_evidentlys_page() -> None:
+    """Evidently writes its data into a script as they stand; what would end the script is spelt otherwise."""
+    hostile = "</script><script>alert(1)</script>"
+    table = pa.table({hostile: ["a", hostile, "b"] * 50})
+    sides = rows_of_table(table), rows_of_table(table)
+    plan = plan_drift([Feature(name=hostile, kind="categorical", type="string")])
+    measured = measure_drift(plan, *sides, max_share=0.3)
+
+    report = evidently_snapshot(plan, measured, *sides, seed=0)
+
+    assert report is not None
+    page = report.html.decode()
+    assert "<script>alert" not in page
+    told, _ = re.findall(r"^ *var \w*metric_\w+ = (.*);$", page, re.MULTILINE)
+    assert hostile in json.dumps(json.loads(told))
 
 
 def test_a_column_whose_values_the_sample_misses_is_drawn_too() -> None:
