@@ -55,7 +55,8 @@ class DriftShape(Record):
 class ColumnDrift(Record):
     """One feature's drift; ``score`` is None where it couldn't be told, and ``reason`` says why.
 
-    An infinite number counts as missing. Columns that drifted have a ``shape``.
+    An infinite number counts as missing. Columns that drifted have a ``shape``, if they have a score: one
+    that has values on one side only has drifted, too.
     """
 
     name: str
@@ -70,7 +71,7 @@ class ColumnDrift(Record):
 
 
 class DriftMeasured(Record):
-    """All features' drift, and the share of them that drifted; one that couldn't be told hasn't."""
+    """All features' drift, and the share of them that drifted."""
 
     columns: tuple[ColumnDrift, ...]
     share: float

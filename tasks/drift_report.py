@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect.artifacts import create_table_artifact
 
-from evertrain.drift_records import DriftOutcome
+from evertrain.drift_records import ColumnDrift, DriftOutcome
 from evertrain.progress import step
 from evertrain.reports.drift_report import render_drift
 from tasks.artifacts import artifact_key
@@ -35,10 +35,17 @@ def show_columns(check: Check, outcome: DriftOutcome) -> None:
                 "method": column.method,
                 "score": "" if column.score is None else f"{column.score:.4f}",
                 "threshold": f"{column.threshold:g}",
-                "verdict": "drifted" if column.drifted else column.reason or "steady",
+                "verdict": spell_verdict(column),
             }
             for column in outcome.columns
         ],
         key=artifact_key(check.config.name, "drift"),
         description=f"{outcome.decision}; retrain: {outcome.retrain}. {outcome.why}",
     )
+
+
+def spell_verdict(column: ColumnDrift) -> str:
+    """Spell whether the column drifted, or why that can't be told."""
+    if not column.drifted:
+        return column.reason or "steady"
+    return f"drifted: {column.reason}" if column.reason else "drifted"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -61,14 +63,16 @@ def columns_table(outcome: DriftOutcome) -> Table:
 
 
 def nearness(column: ColumnDrift) -> float:
-    """How near a column's score is to its threshold; 1 is at it, below 0 where there is no score."""
-    return -1.0 if column.score is None else column.score / column.threshold
+    """How near a column's score is to its threshold; 1 is at it. Without a score: all the way, or below 0."""
+    if column.score is None:
+        return inf if column.drifted else -1.0
+    return column.score / column.threshold
 
 
 def bar(column: ColumnDrift) -> Text:
     """Draw the score against the threshold, which is half the bar."""
     if column.score is None:
-        return Text(column.reason or "not measured", "dim")
+        return Text(column.reason or "not measured", "yellow" if column.drifted else "dim")
     filled = min(BAR, round(nearness(column) * BAR / 2))
     return Text("━" * filled, "yellow" if column.drifted else "green").append("─" * (BAR - filled), "dim")
 

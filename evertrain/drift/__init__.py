@@ -40,7 +40,8 @@ def measure_drift(
     """Score every column of *plan* on all rows of both sides; reads one column at a time.
 
     A score is what Evidently computes from all known values of the prepared column: numbers as float64,
-    categories as the model sees them. A column drifted where it reaches its threshold.
+    categories as the model sees them. A column drifted where it reaches its threshold, and where only
+    one side has values of its kind: there is no score of that.
 
     Args:
         plan: The columns, methods and thresholds.
@@ -105,14 +106,17 @@ def _measure(column: DriftColumn, reference: ColumnReader, current: ColumnReader
         try:
             found.append(read_known(column, reader))
         except InvalidInput as cause:
-            return _untold(column, f"in the {side} rows {cause.message}")
+            # What was learnt from, and now is gone or something else, moved further than any score tells.
+            return _untold(column, f"in the {side} rows {cause.message}", side == "current")
     missing = {f"missing_{side}_share": known.missing_share for side, known in zip(SIDES, found, strict=True)}
     empty = [side for side, known in zip(SIDES, found, strict=True) if known.is_empty]
     if empty:
-        return _untold(column, f"there is no value in the {' and '.join(empty)} rows", **missing)
+        vanished = len(empty) == 1 and all(known.rows for known in found)
+        reason = f"there is no value in the {' and '.join(empty)} rows"
+        return _untold(column, reason, vanished, **missing)
     score = _score(column, *found)
     if not np.isfinite(score):
-        return _untold(column, "its numbers are too large to be compared", **missing)
+        return _untold(column, "its numbers are too large to be compared", False, **missing)
     drifted = score >= column.threshold
     draw = shape_categories if column.kind == "categorical" else shape_numbers
     return ColumnDrift(
@@ -134,13 +138,13 @@ def _score(column: DriftColumn, reference: Known, current: Known) -> float:
     return jensen_shannon(*sides)
 
 
-def _untold(column: DriftColumn, reason: str, **missing: float) -> ColumnDrift:
+def _untold(column: DriftColumn, reason: str, drifted: bool = False, **missing: float) -> ColumnDrift:
     return ColumnDrift(
         name=column.name,
         method=column.method,
         score=None,
         threshold=column.threshold,
-        drifted=False,
+        drifted=drifted,
         reason=reason,
         **missing,
     )

@@ -66,7 +66,8 @@ def draw_snapshot(
     if not columns:
         return None
     reference, current = (_sample(columns, reader, sample_rows, seed) for reader in sides)
-    share = measured.max_share * len(measured.columns) / len(columns)
+    vanished = sum(column.drifted for column in measured.columns if column.score is None)
+    share = (measured.max_share * len(measured.columns) - vanished) / len(columns)
     os.environ.setdefault("DO_NOT_TRACK", "1")
     with quiet(), _ONE_AT_A_TIME:
         try:

@@ -19,7 +19,8 @@ bins).</p>
 <th>missing</th><th></th></tr>
 {% for column in columns %}<tr>
 <td>{{ column.name | short }}<br><small>{{ methods[column.method] }}</small></td>
-{% if column.score is none %}<td class="mark quiet">– not told</td>
+{% if column.score is none %}<td class="mark {{ 'bad' if column.drifted else 'quiet' }}">
+{{- "✗ drifted" if column.drifted else "– not told" }}</td>
 <td colspan="3">{{ column.reason | short }}</td>
 {% else %}<td class="mark {{ 'bad' if column.drifted else 'good' }}">
 {{- "✗ drifted" if column.drifted else "✓ steady" }}</td>

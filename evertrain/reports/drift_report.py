@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 from typing import TYPE_CHECKING
 
 from evertrain.drift_records import ColumnDrift, DriftOutcome
@@ -58,7 +59,7 @@ def render_drift(config: PipelineConfig, outcome: DriftOutcome, *, evidently: st
 
 def _furthest_first(column: ColumnDrift) -> tuple[bool, float, str]:
     if column.score is None:
-        return True, 0.0, column.name
+        return not column.drifted, -inf, column.name
     return False, -column.score / column.threshold, column.name
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 from evertrain.drift_records import ColumnDrift, DriftOutcome
@@ -81,7 +82,9 @@ def _spell_columns(outcome: DriftOutcome) -> str:
 
 
 def _nearness(column: ColumnDrift) -> float:
-    return -1.0 if column.score is None else column.score / column.threshold
+    if column.score is None:
+        return inf if column.drifted else -1.0
+    return column.score / column.threshold
 
 
 def _mark(fired: bool) -> str:

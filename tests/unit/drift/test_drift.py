@@ -142,11 +142,8 @@ def test_missing_values_are_told_and_not_scored() -> None:
 @pytest.mark.parametrize(
     ("kind", "logical", "reference", "current", "reason"),
     [
-        ("numeric", "float", [1.0], [None], "no value in the current rows"),
         ("numeric", "float", [None, float("inf")], [], "no value in the reference and current rows"),
-        ("categorical", "string", [None], ["a"], "no value in the reference rows"),
-        ("numeric", "float", [1.0], ["12"], "in the current rows it holds text"),
-        ("numeric", "float", [1.0], [[1.0]], "in the current rows it doesn't hold numbers"),
+        ("numeric", "float", [1.0], [], "no value in the current rows"),
         ("categorical", "string", [["a"]], ["a"], "in the reference rows Column 'x.y z'"),
         ("numeric", "float", [-1.5e308, 1.5e308], [0.5], "too large to be compared"),
     ],
@@ -155,12 +152,34 @@ def test_what_cant_be_scored_says_why(
     kind: str, logical: str, reference: list[Any], current: list[Any], reason: str
 ) -> None:
     """Such a column has no score, hasn't drifted, and counts among the columns."""
-    kinds = {True: pa.float64(), False: None}
-    arrays = [pa.array(side, kinds[not side or side == [None]]) for side in (reference, current)]
-    found = measure_one(kind, logical, *arrays)
+    found = measure_one(kind, logical, *map(as_array, (reference, current)))
     assert (found.score, found.drifted) == (None, False)
     assert found.reason is not None
     assert reason in found.reason
+
+
+@pytest.mark.parametrize(
+    ("kind", "logical", "reference", "current", "reason"),
+    [
+        ("numeric", "float", [1.0], [None], "no value in the current rows"),
+        ("categorical", "string", ["a"], [None], "no value in the current rows"),
+        ("categorical", "string", [None], ["a"], "no value in the reference rows"),
+        ("numeric", "float", [1.0], ["12"], "in the current rows it holds text"),
+        ("numeric", "float", [1.0], [[1.0]], "in the current rows it doesn't hold numbers"),
+    ],
+)
+def test_values_that_came_or_went_have_drifted(
+    kind: str, logical: str, reference: list[Any], current: list[Any], reason: str
+) -> None:
+    """A feed that broke is no steady column, though no distance can be told."""
+    found = measure_one(kind, logical, *map(as_array, (reference, current)))
+    assert (found.score, found.drifted, found.shape) == (None, True, None)
+    assert found.reason is not None
+    assert reason in found.reason
+
+
+def as_array(values: list[Any]) -> pa.Array:
+    return pa.array(values, pa.float64() if values in ([], [None]) else None)
 
 
 def test_text_that_is_no_time_is_told_for_each_part() -> None:
@@ -171,7 +190,7 @@ def test_text_that_is_no_time_is_told_for_each_part() -> None:
     measured = measure(features, times, pa.table({"t": ["soon", "later"]}))
 
     assert [column.score for column in measured.columns] == [None] * 4
-    assert measured.share == 0
+    assert measured.share == 1
     assert [column.score for column in measure(features, times, times).columns] == [0] * 4
 
 
@@ -182,7 +201,7 @@ def test_a_column_that_is_gone_is_told() -> None:
 
     here, gone = measure(features, both, one).columns
 
-    assert here.score == 0
+    assert (here.score, here.drifted, gone.drifted) == (0, False, True)
     assert gone.reason == "in the current rows it isn't among the columns"
 
 
@@ -234,7 +253,7 @@ def test_no_frame_breaks_a_check(kind: Any, logical: Any, reference: pa.Array, c
     for column in measured.columns:
         if column.score is None:
             assert column.reason
-            assert not column.drifted
+            assert column.shape is None
         else:
             assert np.isfinite(column.score)
             assert column.score >= 0

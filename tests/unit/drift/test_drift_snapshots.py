@@ -159,6 +159,21 @@ def test_a_share_that_is_allowed_passes() -> None:
     assert not again.drifted
 
 
+@pytest.mark.parametrize(("max_share", "status"), [(0.3, "FAIL"), (0.5, "SUCCESS"), (0.0, "FAIL")])
+def test_a_column_that_vanished_counts_in_evidentlys_verdict_too(max_share: float, status: str) -> None:
+    """Evidently can't be shown such a column; its test of the share still says what ours does."""
+    reference = pa.table({"steady": [1.0, 2.0], "gone": [1.0, 2.0]})
+    sides = rows_of_table(reference), rows_of_table(reference.select(["steady"]))
+    plan = plan_drift([Feature(name=name, kind="numeric", type="float") for name in ("steady", "gone")])
+    measured = measure_drift(plan, *sides, max_share=max_share)
+
+    report = evidently_snapshot(plan, measured, *sides, seed=0)
+
+    assert report is not None
+    assert report.json["tests"][0]["status"] == status
+    assert measured.drifted == (status == "FAIL")
+
+
 def test_evidentlys_page_says_that_scores_are_of_full_data(told: Told) -> None:
     """The page stands alone, and its tests' names tell where the numbers come from."""
     page = told.report.html.decode()

@@ -58,8 +58,8 @@ class Reader(HTMLParser):
 
 
 def column(name: str, score: float | None, **facts: Any) -> ColumnDrift:
-    drifted = score is not None and score >= 0.1
-    return ColumnDrift(name=name, method="wasserstein", score=score, threshold=0.1, drifted=drifted, **facts)
+    facts = {"drifted": score is not None and score >= 0.1} | facts
+    return ColumnDrift(name=name, method="wasserstein", score=score, threshold=0.1, **facts)
 
 
 def outcome(*columns: ColumnDrift, **facts: Any) -> DriftOutcome:
@@ -82,7 +82,7 @@ def text_of(page: str) -> str:
 
 
 def test_the_furthest_over_its_threshold_stands_first() -> None:
-    """Columns are in the order of what moved most, those that couldn't be scored last with their reason."""
+    """Columns are in the order of what moved most: vanished ones first, what can't be told last."""
     page = render_drift(
         CONFIG,
         outcome(
@@ -90,12 +90,15 @@ def test_the_furthest_over_its_threshold_stands_first() -> None:
             column("gone", None, reason="there is no value"),
             column("moved", 0.4, shape=NUMBERS, missing_current_share=0.125),
             column("further", 0.8, shape=CATEGORIES),
+            column("vanished", None, drifted=True, reason="it isn't among the columns"),
         ),
         evidently=None,
     )
     text = text_of(page)
-    places = [text.index(f" {name} ") for name in ("further", "moved", "still", "gone")]
+    places = [text.index(f" {name} ") for name in ("vanished", "further", "moved", "still", "gone")]
     assert places == sorted(places)
+    assert text.count("✗ drifted") == 3
+    assert text.count("– not told") == 1
     assert "0.0% → 12.5%" in text
     assert "there is no value" in text
     assert page.count("<svg") == 2

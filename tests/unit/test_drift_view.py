@@ -1,0 +1,57 @@
+"""Tests of how a drift check looks in a terminal and in a CI system's summary."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from io import StringIO
+
+from rich.console import Console
+
+from evertrain.cli.drift_view import show_check
+from evertrain.drift_records import CheckedRows, ColumnDrift, DriftOutcome
+from evertrain.summaries.checks import markdown_check
+
+
+def column(name: str, score: float | None, drifted: bool, reason: str | None = None) -> ColumnDrift:
+    return ColumnDrift(
+        name=name, method="wasserstein", score=score, threshold=0.1, drifted=drifted, reason=reason
+    )
+
+
+OUTCOME = DriftOutcome(
+    pipeline="flights",
+    decision="drifted",
+    triggers=("data",),
+    retrain="none",
+    why="a retrain was not wanted",
+    champion=1,
+    as_of=datetime(2013, 6, 1, tzinfo=UTC),
+    share=0.5,
+    max_share=0.3,
+    columns=(
+        column("large", None, False, "too large"),
+        column("still", 0.01, False),
+        column("moved", 0.4, True),
+        column("gone", None, True, "it isn't there"),
+    ),
+    rows=CheckedRows(reference=4000, current=900),
+)
+
+
+def test_columns_stand_by_how_far_they_moved_in_the_terminal() -> None:
+    """One that vanished stands first with its reason; one that can't be told stands last."""
+    console = Console(file=StringIO(), width=100)
+
+    show_check(OUTCOME, console)
+
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    lines = [line.split()[0] for line in text.splitlines() if "wasserstein" in line]
+    assert lines == ["gone", "moved", "still", "large"]
+    assert "it isn't there" in text
+
+
+def test_columns_stand_by_how_far_they_moved_in_the_summary() -> None:
+    """The same order, and a mark at those that drifted."""
+    lines = [line for line in markdown_check(OUTCOME).splitlines() if "wasserstein" in line]
+    assert [line.split(" | ")[0] for line in lines] == ["| gone", "| moved", "| still", "| large"]
+    assert ["❗" in line for line in lines] == [True, True, False, False]
