@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from evertrain.journal.chain import ORIGIN, Entry, Illegal
+from evertrain.journal.chain import JSON, ORIGIN, Entry, Illegal
 from evertrain.journal.verification import Verification
 from evertrain.release import ReleaseJournal
 from evertrain.release.lifecycle import PipelineState
@@ -77,10 +77,20 @@ def _row(entry: Entry, ignored: str) -> AuditRow:
         at=entry.at,
         actor=entry.actor,
         kind=entry.kind,
-        what=ignored or _WHAT[entry.kind].format_map(entry.data) + _look(entry),
+        what=ignored or _WHAT[entry.kind].format_map(_spell_facts(entry)) + _look(entry),
         why=entry.reason,
         version=version if isinstance(version, int) else None,
     )
+
+
+def _spell_facts(entry: Entry) -> dict[str, JSON]:
+    """A moment to the minute; and a check that calls for a retrain may yet lose it to another."""
+    facts = dict(entry.data)
+    if "as_of" in facts:
+        facts["as_of"] = str(facts["as_of"])[:16].replace("T", " ")
+    if facts.get("retrain") == "started":
+        facts["retrain"] = "called for"
+    return facts
 
 
 def _look(entry: Entry) -> str:

@@ -53,7 +53,8 @@ def decide_task(
         )
         entry, _ = check.pipeline.journal.append(decide)
         action: RetrainAction = entry.data["retrain"]  # type: ignore[assignment]
-        note.text = f"{outcome.decision}, retrain: {action}"
+        # Another check may win it yet.
+        note.text = f"{outcome.decision}, retrain: {'called for' if action == 'started' else action}"
     return outcome.model_copy(update={"retrain": action, "why": entry.reason})
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from evertrain.audit import _WHAT, show, verify
+from evertrain.drift_records import PastCheck
 from evertrain.errors import JournalTampered
 from evertrain.journal.chain import Entry, encode_entry, entry_key
 from evertrain.liveness import ProcessIdentity
@@ -23,6 +24,7 @@ from evertrain.release import (
     open_journal,
 )
 from evertrain.release.lifecycle import _STEPS
+from evertrain.release.retraining import decide_checked
 from evertrain.storage import LocalStore
 
 OWNER = ProcessIdentity("box", "box/boot/ns", 7, 1.0)
@@ -76,6 +78,16 @@ def test_every_entry_has_a_row_that_says_what_and_why(journal: ReleaseJournal) -
     assert {row.actor for row in rows} == {"ann"}
     assert asdict(rows[0])["at"] == "2024-05-01T12:00:00.000000+00:00"
     assert [row.number for row in rows] == list(range(1, 11))
+
+
+def test_a_check_is_told_to_the_minute_and_claims_no_retrain_of_others(journal: ReleaseJournal) -> None:
+    """Many checks may call for one retrain; which of them started it is an entry of its own."""
+    check = PastCheck(as_of="2024-07-16T00:00:00+00:00", generation=2, triggers=("data",))
+    journal.append(decide_checked("drifted", check, {}, lambda _: ("started", "data fired")))
+
+    row = show(journal)[-1]
+
+    assert row.what == "drifted as of 2024-07-16 00:00 in generation 2: retrain called for"
 
 
 def test_an_entry_that_the_fold_ignores_says_so(journal: ReleaseJournal) -> None:
