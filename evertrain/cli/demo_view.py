@@ -24,7 +24,7 @@ def show_closing(story: Story, console: Console) -> None:
     """Print the story's table, what it means, and what to type next."""
     console.print()
     console.print(months_table(story))
-    console.print(MORAL)
+    console.print(" ".join(MORAL.split()), soft_wrap=False)
     console.print("\nLook further:")
     console.print(
         Text.assemble("  ", (spell_path(story.report), "cyan"), "  the same with a plot, in a browser")
@@ -39,8 +39,16 @@ def months_table(story: Story) -> Table:
     aucs = [auc for month in story.months for auc in (month.first_auc, month.champion_auc)]
     low, high = min(aucs), max(aucs)
     numbers = [Column(name, justify="right", no_wrap=True) for name in ("late", "drifted")]
-    models = [Column(name, justify="right", no_wrap=True) for name in ("never retrained", "champion")]
-    table = Table("month", *numbers, "AUC", *models, Column("check", no_wrap=True), box=None, pad_edge=False)
+    models = [Column(name, justify="right", no_wrap=True) for name in ("never\nretrained", "champion")]
+    table = Table(
+        "month",
+        *numbers,
+        Column("AUC", no_wrap=True),
+        *models,
+        Column("check", no_wrap=True),
+        box=None,
+        pad_edge=False,
+    )
     for month in story.months:
         table.add_row(
             f"{datetime.fromisoformat(f'{month.month}-01'):%b}",
