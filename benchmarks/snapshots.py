@@ -17,6 +17,9 @@ import tempfile
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+
+from measuring.tables import spell_table, write_section
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results" / "snapshots.json"
@@ -66,9 +69,31 @@ def main() -> None:
     text = json.dumps(figures, indent=2) + "\n"
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(text)
+    write_section("snapshots", spell_section(figures))
     sys.stdout.write(text)
     if any(size["peak_memory_mib"] >= LIMIT_MIB for size in figures["sizes"]):
         raise SystemExit(f"A process took {LIMIT_MIB} MiB or more.")
+
+
+def spell_section(figures: dict[str, Any]) -> str:
+    """Spell the README's part from the result file."""
+    rows = [
+        (
+            f"{size['rows']:,}",
+            size["seconds"],
+            f"{size['peak_memory_mib']:,}",
+            f"{size['source_mib']:,}",
+            f"{size['peak_disk_mib']:,}",
+        )
+        for size in figures["sizes"]
+    ]
+    head = ("rows", "seconds", "peak memory, MiB", "source, MiB", "disk at its peak, MiB")
+    machine = figures["machine"]
+    return (
+        f"`python benchmarks/snapshots.py ROWS…`, {figures['date']}, {machine['cpus']} cores, load "
+        f"{machine['load_1m']}; {figures['columns']} columns. The goal is under 2,048 MiB at 50 million "
+        f"rows.\n\n{spell_table(head, rows)}"
+    )
 
 
 def measure(rows: int) -> dict[str, int | float | str]:
