@@ -9,8 +9,10 @@ from pathlib import PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from evertrain.columns import LARGEST
 from evertrain.config import NAME_PATTERN, PipelineConfig
 from evertrain.datasets import Ingested, ingest
+from evertrain.datasets.sql import quote_name
 from evertrain.drafts.looking import Look, look_at
 from evertrain.drafts.writing import write_text
 from evertrain.durations import spell_duration
@@ -106,6 +108,8 @@ def _candidates(name: str, uri: str, look: Look) -> Iterator[dict[str, Any]]:
         "training": {"estimator": ESTIMATORS[look.task]},
         "evaluation": {"task": look.task},
     }
+    if look.infinite:
+        raw["data"]["query"] = _finite_query(look.infinite)
     timed = {**raw["data"], "timestamp": look.times[0].name} if len(look.times) == 1 else None
     if timed is not None:
         span = look.times[0].span
@@ -113,6 +117,13 @@ def _candidates(name: str, uri: str, look: Look) -> Iterator[dict[str, Any]]:
             yield {**raw, "data": {**timed, "window": _windows(span)}}
         yield {**raw, "data": timed}
     yield raw
+
+
+def _finite_query(names: tuple[str, ...]) -> str:
+    columns = [(quote_name(name), f"CASE WHEN abs({quote_name(name)}) <= {LARGEST}") for name in names]
+    finite = ", ".join(f"{when} THEN {name} END AS {name}" for name, when in columns)
+    # Not an injection: the names are quoted, and it is the user's own draft.
+    return f"SELECT * REPLACE ({finite}) FROM source"  # noqa: S608
 
 
 def _windows(span: timedelta) -> dict[str, str]:

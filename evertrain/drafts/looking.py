@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from evertrain.columns import LARGEST
 from evertrain.datasets.features import NAME_LIKE_SHARE
 from evertrain.datasets.hints import name_closest
 from evertrain.datasets.queries import open_table
@@ -39,12 +40,16 @@ class Extent(NamedTuple):
 
 
 class Look(NamedTuple):
-    """What was seen: the task that suits the target, the columns of times, and each column's extent."""
+    """What was seen: the task that suits the target, the columns of times, and each column's extent.
+
+    ``infinite`` are the columns with numbers that no model takes.
+    """
 
     target: str
     task: Task
     times: tuple[TimeColumn, ...]
     extents: tuple[Extent, ...]
+    infinite: tuple[str, ...] = ()
 
 
 def look_at(uri: str, target: str) -> Look:
@@ -65,7 +70,8 @@ def look_at(uri: str, target: str) -> Look:
         others = [cell for cell in table.cells if cell.name != target]
         times = [_time_of(table, cell) for cell in others if cell.type in ("date", "timestamp")]
         extents = tuple(_extent_of(table, cell) for cell in others)
-    return Look(target, task, tuple(each for each in times if each is not None), extents)
+        infinite = tuple(cell.name for cell in others if cell.type == "float" and _is_infinite(table, cell))
+    return Look(target, task, tuple(each for each in times if each is not None), extents, infinite)
 
 
 def _task_of(table: Table, cell: Cell) -> Task:
@@ -100,6 +106,11 @@ def _rarest_rows(table: Table, cell: Cell) -> int:
 def _is_whole(table: Table, cell: Cell) -> bool:
     (whole,) = table.fetch_one(f"bool_and({INTEGRAL.format(cell.sql)})", where=f"{cell.sql} IS NOT NULL")
     return bool(whole)
+
+
+def _is_infinite(table: Table, cell: Cell) -> bool:
+    (rows,) = table.fetch_one(f"count(*) FILTER (WHERE abs({cell.sql}) > {LARGEST})")
+    return bool(rows)
 
 
 def _time_of(table: Table, cell: Cell) -> TimeColumn | None:

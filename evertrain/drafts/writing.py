@@ -66,8 +66,7 @@ def _spell(value: Any) -> str:
 def _data_lines(data: dict[str, Any], look: Look, ingested: Ingested) -> Iterator[str]:
     yield "data:"
     yield f"  source: {{type: files, uri: {quote(data['source']['uri'])}}}"
-    yield "  # query: |                        # one SELECT over `source`: filter, rename, derive"
-    yield "  #   SELECT * FROM source"
+    yield from _query_lines(data)
     yield from _time_lines(data, look)
     yield f"  target: {quote(look.target)}"
     if ingested.classes is not None and len(ingested.classes) == 2:
@@ -78,6 +77,15 @@ def _data_lines(data: dict[str, Any], look: Look, ingested: Ingested) -> Iterato
         window = data["window"]
         yield "  # The newest `holdout` judges the model, the `train` before it is learnt from."
         yield f"  window: {{train: {window['train']}, holdout: {window['holdout']}}}"
+
+
+def _query_lines(data: dict[str, Any]) -> Iterator[str]:
+    if "query" in data:
+        yield "  # One SELECT over `source`; what is infinite, or too large for 32 bits, becomes missing:"
+        yield f"  query: {quote(data['query'])}"
+    else:
+        yield "  # query: |                        # one SELECT over `source`: filter, rename, derive"
+        yield "  #   SELECT * FROM source"
 
 
 def _time_lines(data: dict[str, Any], look: Look) -> Iterator[str]:
