@@ -41,5 +41,6 @@ def train_task(run: Run) -> TrainedModel:
             run.records.write("train", trained)
         found = "" if trained.search is None else f"; {describe_search(trained.search)}"
         estimator = trained.estimator.rpartition(".")[2]
-        note.text = f"{estimator} on {len(trained.signature.features)} features{found}"
+        count = len(trained.signature.features)
+        note.text = f"{estimator} on {count} feature{'s' * (count > 1)}{found}"
     return trained

@@ -36,9 +36,11 @@ class SlicesGate(BaseModel):
         worst = seen.slices[0]
         failed = [each for each in seen.slices if each.verdict == "fail"]
         told = self._spell_failed(failed) if failed else f"of {seen.shown} slices none loses too much"
+        # The order is by how near the upper end is, not by the gain alone: a small slice may lose more.
+        nearest = "the worst" if failed else "the nearest to it"
         reason = "; ".join(
             part
-            for part in (told, f"the worst: {_spell_gain(worst)}", self._limit(), _spell_missing(seen))
+            for part in (told, f"{nearest}: {_spell_gain(worst)}", self._limit(), _spell_missing(seen))
             if part
         )
         return GateResult(

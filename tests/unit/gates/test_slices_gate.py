@@ -69,10 +69,10 @@ def test_many_slices_that_fail_are_counted():
 
 
 def test_harmless_slices_pass():
-    """Where no slice fails the worst is told all the same, and those not shown are named, not passed over."""
+    """Where no slice fails the nearest to it is told, and those not shown are named, not passed over."""
     result = GATE.check(evidence(seen("pass", "pass", "not_shown", total=9)))
     assert result.verdict == "pass"
-    assert result.reason.startswith("of 2 slices none loses too much; the worst: origin = v0")
+    assert result.reason.startswith("of 2 slices none loses too much; the nearest to it: origin = v0")
     assert result.reason.endswith("not shown: origin = v2 (7 of 200 rows) and 6 more")
     assert [each.verdict for each in result.slices] == ["pass", "pass", "not_shown"]
 
