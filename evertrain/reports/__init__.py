@@ -79,7 +79,7 @@ def demo_report(rows: Sequence[Mapping[str, Any]], title: str) -> str:
     """
     served = [row["version"] for row in rows]
     marks = {
-        place: f"version {after} serves"
+        place: f"v{after} serves"
         for place, (before, after) in enumerate(pairwise(served), start=1)
         if after != before
     }

@@ -10,7 +10,7 @@ DRIFT = """{% extends "frame" %}{% block body %}
 
 <h2>Columns</h2>
 {% if columns %}<p class="soft">Scores are of all rows; a column drifted where its score reaches its
-threshold. The furthest over it come first.
+threshold, or where one side alone has values. The furthest come first.
 <span class="mark"><span class="key reference"></span> reference</span>
 <span class="mark"><span class="key current"></span> current</span> (what lies far out stands in the outermost
 bins).</p>

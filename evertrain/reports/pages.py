@@ -131,17 +131,18 @@ the probe won beyond chance, a retrain started, and its model had to pass every 
 its answers.</p>
 <figure>{{ picture | safe }}</figure>
 <div class="scroll"><table>
-<tr><th>month</th><th class="number">flights scored</th><th class="number">share late</th>
-<th class="number">columns drifted</th><th>served by</th><th class="number">AUC served</th>
-<th class="number">AUC of the first version</th><th class="number">probe's gain</th><th>check</th></tr>
-{% for row in rows %}<tr><td>{{ row.month }}</td><td class="number">{{ "{:,}".format(row.rows) }}</td>
+<tr><th>month</th><th class="number">flights</th><th class="number">late</th>
+<th class="number">columns drifted</th><th>served by</th><th class="number">AUC</th>
+<th class="number">AUC of v1</th><th class="number">probe's gain</th><th>check</th></tr>
+{% for row in rows %}<tr><td class="name">{{ row.month }}</td>
+<td class="number">{{ "{:,}".format(row.rows) }}</td>
 <td class="number">{{ "{:.1%}".format(row.late_share) }}</td>
 <td class="number">{{ "–" if row.drifted_share is none else "{:.0%}".format(row.drifted_share) }}</td>
-<td>version {{ row.version }}</td>
+<td>v{{ row.version }}</td>
 <td class="number">{{ "{:.4f}".format(row.champion_auc) }}</td>
 <td class="number">{{ "{:.4f}".format(row.first_auc) }}</td>
 <td class="number">{{ "–" if row.gain is none else "{:+.4f}".format(row.gain) }}</td>
-<td class="{{ 'good' if 'promoted' in row.decision else 'quiet' }}">{{ row.decision }}</td></tr>
+<td class="mark {{ 'good' if 'promoted' in row.decision else 'quiet' }}">{{ row.decision }}</td></tr>
 {% endfor %}</table></div>
 {% endblock %}
 """

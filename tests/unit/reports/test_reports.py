@@ -237,7 +237,7 @@ def test_demo_page_shows_every_month():
         "27,000",
         "24.0%",
         "0.6900",
-        "version 2",
+        "v2",
         "v3 promoted",
         "25%",
         "+0.0125",
