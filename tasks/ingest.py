@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from evertrain.datasets import Ingested, ingest
 from evertrain.outcomes import INGEST, ingest_records, remember_ingested
 from evertrain.pipelines import Pipeline
-from evertrain.progress import step
+from evertrain.progress import STEPS, step
 from tasks.steps import step_task
 
 
@@ -20,6 +20,10 @@ def ingest_task(pipeline: Pipeline, as_of: datetime | None, seconds: dict[str, f
         if ingested is None:
             ingested = ingest(pipeline.config, pipeline.store, as_of=as_of, now=datetime.now(UTC))
             remember_ingested(records, ingested, as_of)
+        for said in ingested.notes:
+            STEPS.warning("%s", said)
         snapshot = ingested.snapshot
         note.text = f"{snapshot.train_rows:,} rows to learn from, {snapshot.holdout_rows:,} held out"
+        if snapshot.unlabelled:
+            note.text += f", {snapshot.unlabelled:,} unlabelled"
     return ingested
