@@ -24,8 +24,8 @@ def test_intervals_hold_the_truth(proof, count):
 
 
 def test_a_reused_hold_out_promotes_none_by_chance(proof, count):
-    """G7: of 40 families of twenty equal challengers few promote one; without the ledger many do."""
-    totals = count(proof("G7").trial, 40)
+    """G7: of 60 families of twenty equal challengers few promote one; without the ledger many do."""
+    totals = count(proof("G7").trial, 60)
     assert totals["wrongly_promoted"] <= 8
     assert totals["wrongly_promoted_without_ledger"] > 8
 
