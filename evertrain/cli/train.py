@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -60,8 +61,9 @@ def run(config: str, as_of: str | None, overrides: tuple[str, ...], trigger: Tri
         return found
     from flows.validators import validator_ahead
 
-    # Great Expectations' import is the longest of all: it begins before any other of its kind.
-    with validator_ahead(loaded.validation):
+    # Great Expectations' import is the longest of all: it begins before any other of its kind, save where an
+    # embedded server has to start: that needs the second core first, and the flow begins it then.
+    with validator_ahead(loaded.validation) if settings.prefect_api_url else nullcontext():
         has_champion = pipeline.journal.read()[1].champion is not None
         check_trainable(loaded, settings, str(path), has_champion=has_champion)
         from flows.launch import run_training

@@ -26,7 +26,8 @@ def to_frame(table: pa.Table) -> pd.DataFrame:
     import pandas as pd
 
     names = frame_names(table.column_names)
-    return pd.DataFrame({names[name]: _to_series(table[name]) for name in table.column_names}, copy=False)
+    # Copied once into one block a type: else each of Great Expectations' own copies would do that again.
+    return pd.DataFrame({names[name]: _to_series(table[name]) for name in table.column_names}, copy=True)
 
 
 def frame_names(names: Sequence[str]) -> dict[str, str]:
