@@ -13,6 +13,7 @@ from evertrain.canonical import digest_of
 from evertrain.config import ExpectationConfig, ValidationConfig
 from evertrain.datasets.hints import name_closest
 from evertrain.datasets.masks import Mask, find_unexpected, is_row_wise
+from evertrain.datasets.mismatches import spell_mismatch
 from evertrain.datasets.snapshots import HASH, SIDES
 from evertrain.datasets.tables import Table
 from evertrain.errors import DataRefused, StorageError
@@ -125,12 +126,14 @@ def _mask(kept: Table, index: int, expectation: ExpectationConfig) -> Mask:
             f"validation.expectations[{index}]: {expectation.type} names column {missing[0]!r}: "
             f"{name_closest(missing[0], kept.names)}"
         )
+    table = _read_columns(kept, expectation)
     try:
-        return find_unexpected(expectation, _read_columns(kept, expectation))
+        return find_unexpected(expectation, table)
     # pandas raises whatever a condition or a comparison made it stumble over.
     except Exception as cause:
+        why = spell_mismatch(expectation, table) or cause
         raise DataRefused(
-            f"validation.expectations[{index}]: {expectation.type} can't be checked on the data: {cause}. "
+            f"validation.expectations[{index}]: {expectation.type} can't be checked on the data: {why}. "
             "Mend the expectation, or cast the column in data.query."
         ) from cause
 

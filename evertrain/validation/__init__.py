@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from evertrain.datasets.frames import fit_arguments, is_integral, to_frame
+from evertrain.datasets.mismatches import spell_mismatch
 from evertrain.errors import ConfigError, DataRefused
 from evertrain.expectations import COLUMN_KEYS, columns_of
 from evertrain.quiet import quiet
@@ -169,14 +170,17 @@ def _translate(
         success=bool(result.success),
         unexpected_rows=details.get("unexpected_count"),
         unexpected_share=None if percent is None else percent / 100,
-        observed=_raised(result.exception_info) or _observed(details, integral),
+        observed=_raised(result.exception_info, spell_mismatch(expectation, table))
+        or _observed(details, integral),
         examples=tuple(dict.fromkeys(spelled))[:EXAMPLES],
     )
 
 
-def _raised(info: Mapping[str, Any]) -> str | None:
+def _raised(info: Mapping[str, Any], mismatch: str | None) -> str | None:
     if info.get("raised_exception") is False:
         return None
+    if mismatch:
+        return f"can't be checked: {mismatch}; cast it in data.query, or mend the expectation"
     causes = [info, *(value for value in info.values() if isinstance(value, dict))]
     messages = [str(cause["exception_message"]) for cause in causes if cause.get("exception_message")]
     return _cut(f"Great Expectations could not check it: {messages[0] if messages else 'no reason given'}")

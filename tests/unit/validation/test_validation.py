@@ -184,12 +184,30 @@ def test_a_column_s_absence_can_be_expected_about():
     assert not one(table(a=[1]), "expect_table_columns_to_match_set", column_set=["a", "b"]).success
 
 
-def test_what_can_t_be_compared_fails_in_the_library_s_words():
-    """A check that Great Expectations can't run is a failure with its reason, not a traceback."""
-    result = one(table(s=["a", "b"]), "expect_column_values_to_be_between", column="s", min_value=3)
+@pytest.mark.parametrize(
+    ("name", "arguments", "said"),
+    [
+        ("expect_column_values_to_be_between", {"min_value": 3}, "can't be compared with numbers"),
+        ("expect_column_max_to_be_between", {"min_value": 3}, "can't be compared with numbers"),
+        ("expect_column_mean_to_be_between", {"min_value": 3}, "this needs numbers"),
+    ],
+)
+def test_what_text_can_t_answer_fails_with_what_to_do(name, arguments, said):
+    """Numbers asked of a column of text are a failure that names the column, not Python's own words."""
+    result = one(table(s=["a", "b"]), name, column="s", **arguments)
 
     assert not result.success
-    assert result.observed.startswith("Great Expectations could not check it: Column values, min_value")
+    assert result.observed.startswith("can't be checked: column 's' holds text, ")
+    assert said in result.observed
+    assert "data.query" in result.observed
+
+
+def test_what_can_t_be_checked_fails_in_the_library_s_words():
+    """A check that Great Expectations can't run is a failure with its reason, not a traceback."""
+    result = one(table(b=[True, None]), "expect_column_values_to_be_between", column="b", min_value="2024-01-01")
+
+    assert not result.success
+    assert result.observed.startswith("Great Expectations could not check it: ")
 
 
 def test_arguments_refused_by_the_library_are_a_config_error():
