@@ -204,7 +204,8 @@ def test_what_text_can_t_answer_fails_with_what_to_do(name, arguments, said):
 
 def test_what_can_t_be_checked_fails_in_the_library_s_words():
     """A check that Great Expectations can't run is a failure with its reason, not a traceback."""
-    result = one(table(b=[True, None]), "expect_column_values_to_be_between", column="b", min_value="2024-01-01")
+    of_truths = table(b=[True, None])
+    result = one(of_truths, "expect_column_values_to_be_between", column="b", min_value="2024-01-01")
 
     assert not result.success
     assert result.observed.startswith("Great Expectations could not check it: ")
