@@ -84,6 +84,16 @@ def claim(
         _release(journal, store, held)
 
 
+def has_lapsed(held: Claim, store: Store, pipeline: str) -> bool:
+    """Whether the lease of a claim, held by whomever, is over; a claim that was never beaten for isn't told.
+
+    Raises:
+        StorageError: The store can't be read.
+    """
+    age_seconds = store.age_seconds(lease_key(pipeline, held.number))
+    return age_seconds is not None and age_seconds >= held.lease_seconds
+
+
 def _take(journal: ReleaseJournal, store: Store, purpose: str, terms: Terms, owner: ProcessIdentity) -> Claim:
     while True:
         _, state = journal.read()

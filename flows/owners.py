@@ -1,0 +1,77 @@
+"""Owns who runs a flow run: written to its labels as it starts, read by those who find it alone."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from uuid import UUID
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.runtime import flow_run
+
+from evertrain.liveness import ProcessIdentity, identify_process
+from evertrain.pipelines import Pipeline
+
+HOST = "evertrain.host"
+HOST_ID = "evertrain.host_id"
+PID = "evertrain.pid"
+STARTED = "evertrain.started"
+STORE = "evertrain.store"
+PIPELINE = "evertrain.pipeline"
+TIMEOUT_SECONDS = 10.0
+logger = logging.getLogger("evertrain.runs")
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who runs a flow run: the process, the store it works in (its tag), the pipeline."""
+
+    process: ProcessIdentity
+    store: str
+    pipeline: str
+
+
+def own_run(pipeline: Pipeline) -> None:
+    """Write to the current flow run's labels that this process runs it, for *pipeline*.
+
+    A server that doesn't take it is no reason to stop: the run is then one that nobody can find dead.
+    """
+    run_id = flow_run.get_id()
+    if run_id is None:
+        return
+    process = identify_process()
+    labels: dict[str, bool | int | float | str] = {
+        HOST: process.host,
+        HOST_ID: process.host_id,
+        PID: process.pid,
+        STARTED: process.started,
+        STORE: store_tag(pipeline.settings.store),
+        PIPELINE: pipeline.name,
+    }
+    try:
+        with get_client(sync_client=True, httpx_settings={"timeout": TIMEOUT_SECONDS}) as client:
+            client.update_flow_run_labels(UUID(run_id), labels)
+    except Exception as cause:
+        logger.debug("The flow run's labels couldn't be written: %s", cause)
+
+
+def read_owner(run: FlowRun) -> Owner | None:
+    """Read who runs *run*; None where its labels don't say, so that it is none of ours or older."""
+    match run.labels:
+        case {
+            "evertrain.host": str(host),
+            "evertrain.host_id": str(host_id),
+            "evertrain.pid": int(pid),
+            "evertrain.started": int() | float() as started,
+            "evertrain.store": str(store),
+            "evertrain.pipeline": str(pipeline),
+        }:
+            return Owner(ProcessIdentity(host, host_id, pid, float(started)), store, pipeline)
+    return None
+
+
+def store_tag(store: str) -> str:
+    """Name a store in few characters: runs of other stores may share the Prefect server."""
+    return hashlib.sha256(store.encode()).hexdigest()[:12]

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.states import AwaitingRetry, Cancelling, Completed, Paused, Pending, Running
+
+from evertrain.claims import lease_key
+from evertrain.liveness import ProcessIdentity, identify_process
+from evertrain.release import decide_claimed, open_journal
+from evertrain.settings import Settings, read_settings
+from evertrain.storage import open_store
+from flows.owners import HOST, HOST_ID, PID, PIPELINE, STARTED, STORE, store_tag
+from flows.zombies import mark_crashed, mark_zombies
+
+Make = Callable[..., FlowRun]
+ELSEWHERE = ProcessIdentity("far", "far/boot/ns", 42, 1.0)
+FRESH_SECONDS, OVER_SECONDS = 3600.0, 0.001
+pytestmark = pytest.mark.usefixtures("training")
+
+
+@flow(name="training")
+def stand_in() -> None:
+    """A flow of the name that is looked for; it is never run."""
+
+
+@pytest.fixture
+def settings(home: Path) -> Settings:
+    return replace(read_settings(), home=home, store=str(home / "store"))
+
+
+@pytest.fixture
+def make(settings: Settings) -> Iterator[Make]:
+    """Make a flow run on the server, in a state, labelled as run by a process; they go with the test."""
+    made = []
+
+    def make_run(state: State[Any], process: ProcessIdentity | None, **labels: str) -> FlowRun:
+        with get_client(sync_client=True) as client:
+            run = client.create_flow_run(stand_in, state=state)
+            made.append(run.id)
+            if process is not None:
+                client.update_flow_run_labels(run.id, {**spell(process, settings), **labels})
+            return client.read_flow_run(run.id)
+
+    yield make_run
+    with get_client(sync_client=True) as client:
+        for run_id in made:
+            client.delete_flow_run(run_id)
+
+
+@pytest.fixture
+def dead() -> ProcessIdentity:
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    identity = identify_process(process.pid)
+    process.communicate()
+    return identity
+
+
+def spell(process: ProcessIdentity, settings: Settings) -> dict[str, Any]:
+    return {
+        HOST: process.host,
+        HOST_ID: process.host_id,
+        PID: process.pid,
+        STARTED: process.started,
+        STORE: store_tag(settings.store),
+        PIPELINE: "loans",
+    }
+
+
+def mark(settings: Settings) -> int:
+    async def sweep() -> int:
+        async with get_client() as client:
+            return await mark_zombies(client, settings)
+
+    return asyncio.run(sweep())
+
+
+def state_of(run: FlowRun) -> StateType:
+    with get_client(sync_client=True) as client:
+        state = client.read_flow_run(run.id).state
+    assert state is not None
+    return state.type
+
+
+def test_runs_of_a_dead_process_are_marked(make: Make, settings: Settings, dead: ProcessIdentity) -> None:
+    """Running and Pending become Crashed, Cancelling becomes Cancelled; once, however often one looks."""
+    running, pending, cancelling = (make(state(), dead) for state in (Running, Pending, Cancelling))
+
+    assert mark(settings) == 3
+    assert mark(settings) == 0
+
+    assert [state_of(run) for run in (running, pending, cancelling)] == [
+        StateType.CRASHED,
+        StateType.CRASHED,
+        StateType.CANCELLED,
+    ]
+    with get_client(sync_client=True) as client:
+        told = client.read_flow_run(running.id).state
+    assert told is not None
+    assert told.message == f"Process {dead.pid} on {dead.host}, which ran it, ended without saying so."
+
+
+def test_what_is_over_or_waits_is_left(make: Make, settings: Settings, dead: ProcessIdentity) -> None:
+    """A dead process's run that completed, is paused or awaits its retry stays as it is."""
+    states: tuple[State[Any], ...] = (Completed(), Paused(), AwaitingRetry())
+    runs = [make(state, dead) for state in states]
+
+    assert mark(settings) == 0
+    assert [state_of(run) for run in runs] == [state.type for state in states]
+
+
+def test_the_living_and_the_unknown_are_left(make: Make, settings: Settings) -> None:
+    """A run of a process that lives, and one that doesn't say who runs it, stay Running."""
+    runs = make(Running(), identify_process()), make(Running(), None)
+
+    assert mark(settings) == 0
+    assert [state_of(run) for run in runs] == [StateType.RUNNING] * 2
+
+
+@pytest.mark.parametrize(
+    ("lease_seconds", "labels", "marked"),
+    [(OVER_SECONDS, {}, 1), (FRESH_SECONDS, {}, 0), (OVER_SECONDS, {STORE: "another"}, 0)],
+    ids=["over", "fresh", "of another store"],
+)
+def test_elsewhere_the_lease_tells(
+    lease_seconds: float, labels: dict[str, str], marked: int, make: Make, settings: Settings
+) -> None:
+    """On another host a run is dead once the lease of its claim, in this very store, is over."""
+    store = open_store(settings.store)
+    journal = open_journal(store, "loans", "ann")
+    number = journal.append(decide_claimed("train", ELSEWHERE, lease_seconds))[0].number
+    store.put(lease_key("loans", number), b"beat")
+    run = make(Running(), ELSEWHERE, **labels)
+
+    assert mark(settings) == marked
+    assert state_of(run) == (StateType.CRASHED if marked else StateType.RUNNING)
+
+
+def test_a_run_that_ended_meanwhile_stays_so(make: Make, settings: Settings, dead: ProcessIdentity) -> None:
+    """A run that was read as Running and has completed since is not marked."""
+    run = make(Running(), dead)
+
+    async def mark_late() -> bool:
+        async with get_client() as client:
+            await client.set_flow_run_state(run.id, Completed())
+            return await mark_crashed(client, run, "gone", settings)
+
+    assert asyncio.run(mark_late()) is False
+    assert state_of(run) == StateType.COMPLETED
