@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -17,11 +18,14 @@ from serving.bodies import read_body
 from serving.descriptions import (
     INVOCATION_ANSWER,
     INVOCATION_BODY,
+    METRICS_ANSWER,
     MODEL_ANSWER,
     STATUS_ANSWER,
     describe_problems,
 )
 from serving.fleet import Fleet, Served
+from serving.metrics import MEDIA_TYPE as METRICS_MEDIA_TYPE
+from serving.metrics import UNKNOWN, ServiceMetrics
 from serving.problems import (
     INVALID_INPUT,
     MEDIA_TYPE,
@@ -76,6 +80,7 @@ def _add_routes(app: FastAPI, service: _Service) -> None:
     add("GET", "/health/live", service.live, responses=STATUS_ANSWER)
     add("GET", "/health/ready", service.ready, responses=STATUS_ANSWER | not_ready)
     add("GET", "/ping", service.ping, responses=STATUS_ANSWER | not_ready)
+    add("GET", "/metrics", service.metrics, responses=METRICS_ANSWER)
     add("GET", "/models/{name}", service.model, responses=MODEL_ANSWER | unknown | not_ready)
     for path, endpoint in (
         ("/invocations", service.invoke_only),
@@ -96,6 +101,7 @@ class _Service:
     def __init__(self, fleet: Fleet, limits: Limits) -> None:
         self._fleet = fleet
         self._limits = limits
+        self._metrics = ServiceMetrics(fleet)
 
     async def live(self) -> Response:
         """Whether the service runs."""
@@ -112,6 +118,11 @@ class _Service:
     async def ping(self) -> Response:
         """The same as `/health/ready`, under the name that MLflow's and SageMaker's clients ask for."""
         return await self.ready()
+
+    async def metrics(self) -> Response:
+        """What Prometheus scrapes: readiness, requests, models, the store's freshness, the process."""
+        # In a thread: it reads /proc, and the requests under way shouldn't wait for that.
+        return Response(await run_in_threadpool(self._metrics.render), media_type=METRICS_MEDIA_TYPE)
 
     async def model(self, name: str) -> Response:
         """Which version answers under this name, and what it is asked with."""
@@ -130,9 +141,12 @@ class _Service:
         return await self._invoke(request, self._fleet.find_only)
 
     async def _invoke(self, request: Request, find: Callable[[], Served]) -> Response:
+        began = time.perf_counter()
         headers = {_REQUEST_ID: _request_id(request)}
+        model = UNKNOWN
         try:
             served = find()
+            model = served.name
             headers |= {"x-evertrain-version": str(served.version), "x-evertrain-arm": STABLE}
             body = await read_body(request, self._limits)
             response = Response(await self._score(served, body), media_type="application/json")
@@ -141,6 +155,7 @@ class _Service:
         except ClientDisconnect:
             response = _refuse(Refusal(NOT_JSON, "The connection was closed before the body was whole."))
         response.headers.update(headers)
+        self._metrics.count(model, response.status_code, time.perf_counter() - began)
         return response
 
     async def _score(self, served: Served, body: bytes) -> bytes:

@@ -154,5 +154,11 @@ def describe_problems(*kinds: Kind) -> Responses:
 
 
 STATUS_ANSWER: Responses = {200: _json("It does", _STATUS)}
+METRICS_ANSWER: Responses = {
+    200: {
+        "description": "The metrics as they are now",
+        "content": {"text/plain": {"schema": {"type": "string"}}},
+    }
+}
 MODEL_ANSWER: Responses = {200: _json("The model as it answers now", _MODEL)}
 INVOCATION_ANSWER: Responses = {200: _json("One answer a row", _ANSWER, _ANSWER_HEADERS)}

@@ -23,11 +23,20 @@ class Served:
         return f"{self.name} v{self.version} ({self.bundle.runtime})"
 
 
+@dataclass(frozen=True)
+class Reading:
+    """The last look at a model's journal that succeeded: the generation it wants, monotonic seconds."""
+
+    generation: int
+    at_seconds: float
+
+
 class Fleet:
     """The models by name. One thread writes; any number read, each request from one reference."""
 
     def __init__(self) -> None:
         self._models: Mapping[str, Served | None] = {}
+        self._readings: dict[str, Reading] = {}
         self._required: frozenset[str] = frozenset()
 
     def expect(self, name: str) -> None:
@@ -41,6 +50,14 @@ class Fleet:
     def put(self, served: Served) -> None:
         """Answer with *served* from the next request on; those under way keep what they took."""
         self._models = {**self._models, served.name: served}
+
+    def note_reading(self, name: str, reading: Reading) -> None:
+        """Keep that the store answered for *name*, and what its journal wants."""
+        self._readings[name] = reading
+
+    def readings(self) -> dict[str, Reading]:
+        """The last reading of each journal that was ever read, by model."""
+        return dict(self._readings)
 
     def find(self, name: str) -> Served:
         """The model *name*.

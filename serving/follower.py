@@ -9,7 +9,7 @@ from evertrain.bundles import Bundle, check_golden, load_bundle
 from evertrain.journal import head_key
 from evertrain.release import PipelineState, VersionState, open_journal
 from evertrain.storage import Store
-from serving.fleet import Fleet, Served
+from serving.fleet import Fleet, Reading, Served
 from serving.retries import Clock, Retry
 
 PROBE_SECONDS = 10.0
@@ -77,6 +77,7 @@ class Follower:
     def _catch_up(self) -> None:
         changed = self._store.get_if_changed(head_key(self.name), self._tag)
         if changed is None and self._clock() < self._probe_at_seconds:
+            self._note_reading()
             return
         # From the entry last seen: a journal that is shorter than that, or another one, is refused.
         position = self._journal.catch_up()
@@ -87,6 +88,11 @@ class Follower:
             self._tag = changed[1]
         # A hint may be stale or lost: now and then entries are looked for whatever it says.
         self._probe_at_seconds = self._clock() + PROBE_SECONDS
+        self._note_reading()
+
+    def _note_reading(self) -> None:
+        generation = 0 if self._state is None else self._state.generation
+        self._fleet.note_reading(self.name, Reading(generation, self._clock()))
 
     def _serve_champion(self) -> None:
         state, served = self._state, self._served

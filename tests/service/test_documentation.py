@@ -49,6 +49,7 @@ def test_every_route_is_described(described):
     assert {
         ("/health/live", "get"),
         ("/health/ready", "get"),
+        ("/metrics", "get"),
         ("/ping", "get"),
         ("/models/{name}", "get"),
         ("/invocations", "post"),

@@ -1,0 +1,125 @@
+"""Owns what the service tells Prometheus: requests as they are answered, models as they stand when asked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, PlatformCollector, ProcessCollector
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+
+from evertrain.errors import ModelNotReady
+from serving.fleet import Fleet
+
+if TYPE_CHECKING:
+    from prometheus_client import Metric
+
+MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+# From what a small model takes on a quiet core to what a caller gives up on.
+BUCKETS_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+UNKNOWN = ""
+
+
+class ServiceMetrics:
+    """The metrics of one service; each app has its own, so that two in one process don't add up.
+
+    Args:
+        fleet: The models that are told of.
+    """
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._registry = CollectorRegistry()
+        # Labels are looked up once: what the hot path does is an addition.
+        self._requests: dict[tuple[str, int], Counter] = {}
+        self._seconds: dict[str, Histogram] = {}
+        self._request_family = Counter(
+            "evertrain_requests",
+            "Scoring requests answered, by HTTP status; model is empty where none was found.",
+            ("model", "code"),
+            registry=self._registry,
+        )
+        self._seconds_family = Histogram(
+            "evertrain_request_seconds",
+            "From a scoring request's headers to its answer.",
+            ("model",),
+            buckets=BUCKETS_SECONDS,
+            registry=self._registry,
+        )
+        self._registry.register(_FleetCollector(fleet))
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+
+    def count(self, model: str, code: int, seconds: float) -> None:
+        """Count one scoring request that *model* (UNKNOWN: none was found) answered with *code*."""
+        key = (model, code)
+        counter = self._requests.get(key)
+        if counter is None:
+            counter = self._requests[key] = self._request_family.labels(model, code)
+        counter.inc()
+        histogram = self._seconds.get(model)
+        if histogram is None:
+            histogram = self._seconds[model] = self._seconds_family.labels(model)
+        histogram.observe(seconds)
+
+    def render(self) -> bytes:
+        """All metrics in Prometheus' text format; MEDIA_TYPE says which."""
+        text: bytes = generate_latest(self._registry)
+        return text
+
+
+class _FleetCollector:
+    """Looks at the fleet when Prometheus asks: nothing is kept that could go stale."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+
+    def collect(self) -> Iterator[Metric]:
+        """Readiness, and for each model what is served, what should be, and how fresh that knowledge is."""
+        yield GaugeMetricFamily(
+            "evertrain_ready", "1 if the service is ready, else 0.", float(_is_ready(self._fleet))
+        )
+        info = GaugeMetricFamily(
+            "evertrain_model_info",
+            "1 for each model that answers, with its version and bundle.",
+            labels=("model", "version", "bundle", "runtime"),
+        )
+        served_generation = GaugeMetricFamily(
+            "evertrain_model_generation",
+            "The generation that answers: how often the champion had changed.",
+            labels=("model",),
+        )
+        for served in self._fleet.loaded():
+            bundle = served.bundle
+            info.add_metric((served.name, str(served.version), bundle.digest, bundle.runtime), 1.0)
+            served_generation.add_metric((served.name,), float(served.generation))
+        yield info
+        yield served_generation
+        yield from self._journals()
+
+    def _journals(self) -> Iterator[Metric]:
+        journal_generation = GaugeMetricFamily(
+            "evertrain_journal_generation",
+            "The generation that the journal wanted when it was last read; 0 before the first champion.",
+            labels=("model",),
+        )
+        stale = GaugeMetricFamily(
+            "evertrain_stale_seconds",
+            "How long ago the model's journal was last found in the store.",
+            labels=("model",),
+        )
+        now = time.monotonic()
+        for name, reading in sorted(self._fleet.readings().items()):
+            journal_generation.add_metric((name,), float(reading.generation))
+            stale.add_metric((name,), max(0.0, now - reading.at_seconds))
+        yield journal_generation
+        yield stale
+
+
+def _is_ready(fleet: Fleet) -> bool:
+    try:
+        fleet.check_ready()
+    except ModelNotReady:
+        return False
+    return True
