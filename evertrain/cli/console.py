@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,11 +27,21 @@ UNEXPECTED = 1
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
+def tell_nobody(_kind: str, _message: str, _code: int) -> None:
+    """Have nobody else to tell of a failure."""
+
+
 class Output:
-    """Where a command's answer goes."""
+    """Where a command's answer goes.
+
+    Attributes:
+        tell_failure: Called with type, message and exit code once a failure has been printed, so that a
+            command can tell a CI system too.
+    """
 
     def __init__(self, answer_descriptor: int | None) -> None:
         self._answer_descriptor = answer_descriptor
+        self.tell_failure: Callable[[str, str, int], None] = tell_nobody
         self.console = Console(stderr=answer_descriptor is not None, highlight=False, soft_wrap=True)
 
     @property
@@ -112,6 +122,7 @@ def _tell(error: Exception, output: Output) -> int:
     with suppress(OSError):
         output.answer(_failure(kind, message, code))
     Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]error[/] {_escaped(message)}")
+    output.tell_failure(kind, message, code)
     return code
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from evertrain.cli.ci_files import failure_teller, leave_check
 from evertrain.cli.console import Output, command
 from evertrain.drift_records import DriftOutcome
 
@@ -32,6 +33,7 @@ def drift(
     champion or data refused, 2, 5, 12 as train, a failed retrain's code.
     """
     with command(wants_json=json) as output:
+        output.tell_failure = failure_teller(config)
         outcome = run(config, as_of, may_retrain=not no_retrain)
         report(outcome, output)
         code = exit_code(outcome, may_retrain=not no_retrain)
@@ -59,16 +61,12 @@ def run(config: str, as_of: str | None, *, may_retrain: bool) -> DriftOutcome:
 def report(outcome: DriftOutcome, output: Output) -> None:
     """Print the outcome for a person, a program and a CI system."""
     from evertrain.cli.drift_view import show_check
-    from evertrain.settings import read_settings
-    from evertrain.summaries.checks import append_check_for_ci
 
+    leave_check(outcome)
     # The shapes are what the page's pictures are drawn of.
     output.answer(outcome.model_dump(mode="json", exclude={"columns": {"__all__": {"shape"}}}))
     if not output.wants_json:
         show_check(outcome, output.console)
-    settings = read_settings()
-    if settings.step_summary or settings.step_output:
-        append_check_for_ci(outcome, settings)
 
 
 def exit_code(outcome: DriftOutcome, *, may_retrain: bool) -> int:

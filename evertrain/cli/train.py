@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 
+from evertrain.cli.ci_files import failure_teller, leave_outcome
 from evertrain.cli.console import Output, command
 from evertrain.records import TrainOutcome, Trigger
+from evertrain.summaries.junit import check_writable, write_junit
 
 EXAMPLES = """Examples:
 
@@ -30,7 +32,9 @@ def train(
     ] = None,
     trigger: Annotated[Trigger, typer.Option(help="Who asks.")] = "manual",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    junit: Annotated[Path | None, typer.Option(help="Write each gate as a JUnit test case.")] = None,
+    junit: Annotated[
+        Path | None, typer.Option(help="Write each gate as a JUnit test case, or the error.")
+    ] = None,
 ) -> None:
     """Ingest, validate, train, evaluate, register and promote.
 
@@ -38,6 +42,9 @@ def train(
     the disk, 11 another train of this pipeline runs, 12 journal tampered.
     """
     with command(wants_json=json) as output:
+        if junit is not None:
+            check_writable(junit)
+        output.tell_failure = failure_teller(config, junit)
         outcome = run(config, as_of, tuple(set_ or ()), trigger)
         report(outcome, output, junit)
         code = EXIT_CODES[outcome.decision]
@@ -74,16 +81,10 @@ def run(config: str, as_of: str | None, overrides: tuple[str, ...], trigger: Tri
 def report(outcome: TrainOutcome, output: Output, junit: Path | None) -> None:
     """Print the outcome for a person, a program and a CI system."""
     from evertrain.cli.train_view import show_outcome
-    from evertrain.settings import read_settings
-    from evertrain.summaries import append_for_ci, write_junit
 
+    if junit is not None:
+        write_junit(outcome, junit)
+    leave_outcome(outcome)
     output.answer(outcome.model_dump(mode="json"))
     if not output.wants_json:
         show_outcome(outcome, output.console)
-    settings = read_settings()
-    if settings.step_summary or settings.step_output:
-        from evertrain.tracking import run_url
-
-        append_for_ci(outcome, settings, run_url(settings, outcome.run_id))
-    if junit is not None:
-        write_junit(outcome, junit)

@@ -1,42 +1,25 @@
-"""Owns what a CI system is told of a run: a Markdown summary, output lines, and gates as JUnit test cases."""
+"""Owns what a CI system is told of a run: a Markdown summary, and output lines."""
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evertrain.records import GateResult, TrainOutcome
-from evertrain.summaries.markdown import escape, one_line, spell_number, spell_table, write_text
+from evertrain.records import TrainOutcome
+from evertrain.summaries.markdown import append_text, escape, one_line, spell_number, spell_table
 
 if TYPE_CHECKING:
-    from xml.etree.ElementTree import Element
-
     from evertrain.settings import Settings
 
 VERDICTS = {"pass": "✅ pass", "fail": "❌ fail", "not_shown": "➖ not shown"}
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def append_for_ci(outcome: TrainOutcome, settings: Settings, run_url: str | None = None) -> None:
-    """Append the summary and the output lines to the files that the CI system named, if it did.
-
-    Raises:
-        StorageError: A file can't be written.
-    """
+    """Append the summary and the output lines to the files that the CI system named, if it did."""
     if settings.step_summary:
-        write_text(settings.step_summary, f"{markdown_summary(outcome, run_url)}\n", mode="a")
+        summary = f"{markdown_summary(outcome, run_url)}\n"
+        append_text("GITHUB_STEP_SUMMARY", settings.step_summary, summary)
     if settings.step_output:
-        write_text(settings.step_output, output_lines(outcome, run_url), mode="a")
-
-
-def write_junit(outcome: TrainOutcome, path: Path) -> None:
-    """Write each gate as a JUnit test case to *path*; its folder is made.
-
-    Raises:
-        StorageError: The file can't be written.
-    """
-    write_text(path, junit_xml(outcome), mode="w")
+        append_text("GITHUB_OUTPUT", settings.step_output, output_lines(outcome, run_url))
 
 
 def markdown_summary(outcome: TrainOutcome, run_url: str | None = None) -> str:
@@ -71,38 +54,3 @@ def markdown_summary(outcome: TrainOutcome, run_url: str | None = None) -> str:
 def output_lines(outcome: TrainOutcome, run_url: str | None = None) -> str:
     """Spell ``decision=``, ``version=`` and ``run_url=``, one a line."""
     return f"decision={outcome.decision}\nversion={outcome.version}\nrun_url={one_line(run_url or '')}\n"
-
-
-def junit_xml(outcome: TrainOutcome) -> str:
-    """Spell each gate as a test case: a gate that fails is a failure, one "not shown" is skipped."""
-    from xml.etree.ElementTree import Element, indent, tostring
-
-    failed, skipped = (
-        sum(gate.verdict == verdict for gate in outcome.gates) for verdict in ("fail", "not_shown")
-    )
-    suite = Element(
-        "testsuite",
-        name=f"{outcome.pipeline} version {outcome.version}",
-        tests=str(len(outcome.gates)),
-        failures=str(failed),
-        errors="0",
-        skipped=str(skipped),
-        time=f"{sum(outcome.seconds.values()):.3f}",
-    )
-    suite.extend(_test_case(outcome.pipeline, gate) for gate in outcome.gates)
-    suites = Element("testsuites")
-    suites.append(suite)
-    indent(suites)
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{tostring(suites, encoding="unicode")}\n'
-
-
-def _test_case(pipeline: str, gate: GateResult) -> Element:
-    from xml.etree.ElementTree import Element, SubElement
-
-    name = f"{gate.type} {gate.metric}" if gate.metric else gate.type
-    case = Element("testcase", classname=f"evertrain.{pipeline}.gates", name=name)
-    reason = _NOT_XML.sub("�", gate.reason)
-    tag = {"fail": "failure", "not_shown": "skipped", "pass": "system-out"}[gate.verdict]
-    attributes = {} if gate.verdict == "pass" else {"message": reason}
-    SubElement(case, tag, attributes).text = reason
-    return case

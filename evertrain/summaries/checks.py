@@ -6,7 +6,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from evertrain.drift_records import ColumnDrift, DriftOutcome
-from evertrain.summaries.markdown import escape, spell_number, spell_table, write_text
+from evertrain.summaries.markdown import append_text, escape, one_line, spell_number, spell_table
 
 if TYPE_CHECKING:
     from evertrain.settings import Settings
@@ -15,20 +15,17 @@ MOST_COLUMNS = 50
 
 
 def append_check_for_ci(outcome: DriftOutcome, settings: Settings, run_url: str | None = None) -> None:
-    """Append the summary and the output lines to the files that the CI system named, if it did.
-
-    Raises:
-        StorageError: A file can't be written.
-    """
+    """Append the summary and the output lines to the files that the CI system named, if it did."""
     if settings.step_summary:
-        write_text(settings.step_summary, f"{markdown_check(outcome)}\n", mode="a")
+        summary = f"{markdown_check(outcome, run_url)}\n"
+        append_text("GITHUB_STEP_SUMMARY", settings.step_summary, summary)
     if settings.step_output:
         version = outcome.train.version if outcome.train else outcome.champion
-        lines = f"decision={outcome.decision}\nversion={version}\nrun_url={run_url or ''}\n"
-        write_text(settings.step_output, lines, mode="a")
+        lines = f"decision={outcome.decision}\nversion={version}\nrun_url={one_line(run_url or '')}\n"
+        append_text("GITHUB_OUTPUT", settings.step_output, lines)
 
 
-def markdown_check(outcome: DriftOutcome) -> str:
+def markdown_check(outcome: DriftOutcome, run_url: str | None = None) -> str:
     """Spell the check in GitHub's Markdown: decision, what was done, columns, metrics."""
     parts = [
         f"## {escape(outcome.pipeline)} as of {outcome.as_of:%Y-%m-%d %H:%M}: {outcome.decision}",
@@ -39,6 +36,7 @@ def markdown_check(outcome: DriftOutcome) -> str:
         _spell_columns(outcome),
         f"{outcome.rows.current:,} rows beside {outcome.rows.reference:,} that version {outcome.champion} "
         "is held against.",
+        f"[The retrain in MLflow]({one_line(run_url)})" if run_url else "",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 

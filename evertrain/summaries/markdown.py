@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 
 from evertrain.errors import StorageError
 
 MOST_CHARACTERS = 600
+_log = logging.getLogger(__name__)
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|~$&])")
 
 
@@ -22,6 +24,17 @@ def write_text(path: Path, text: str, *, mode: str) -> None:
         raise StorageError(
             f"{path} can't be written ({reason}); name a file in a folder you may write to."
         ) from cause
+
+
+def append_text(variable: str, path: Path, text: str) -> None:
+    """Append *text* to the file that the environment's *variable* names.
+
+    Where it can't be written there is a warning: what the run decided stands, whoever is told of it.
+    """
+    try:
+        write_text(path, text, mode="a")
+    except StorageError as error:
+        _log.warning("%s: %s", variable, error.message)
 
 
 def spell_table(head: list[str], rows: list[list[str]]) -> str:

@@ -4,10 +4,13 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from evertrain.errors import StorageError
+from evertrain.drift_records import Failure
+from evertrain.errors import ConfigError, StorageError
 from evertrain.records import BundleSummary, ChampionSummary, GateResult, SnapshotSummary, TrainOutcome
 from evertrain.settings import read_settings
-from evertrain.summaries import append_for_ci, junit_xml, markdown_summary, output_lines, write_junit
+from evertrain.summaries import append_for_ci, markdown_summary, output_lines
+from evertrain.summaries.failures import MEANINGS, append_failure_for_ci, markdown_failure
+from evertrain.summaries.junit import check_writable, failure_xml, junit_xml, write_failure, write_junit
 
 GATES = (
     GateResult(type="threshold", metric="roc_auc", verdict="pass", reason="roc_auc is 0.7"),
@@ -123,7 +126,75 @@ def test_junit_file_is_written_with_its_folder(tmp_path):
     assert ET.parse(path).getroot().tag == "testsuites"
 
 
-def test_file_that_cannot_be_written_is_named(tmp_path):
-    """A path that is a folder is refused as the disk's fault, by its name."""
-    with pytest.raises(StorageError, match=str(tmp_path)):
+def test_a_junit_file_that_fails_after_the_run_does_not_hide_the_decision(tmp_path):
+    """A disk that fills up meanwhile is the disk's fault; the message says what was decided."""
+    with pytest.raises(StorageError, match=rf"flights version 4 is held, but --junit: {tmp_path}"):
         write_junit(make_outcome(), tmp_path)
+
+
+def test_a_junit_path_is_tried_before_the_run(tmp_path):
+    """Its folder is made, an earlier file stays as it was, and no empty file is left behind."""
+    path, earlier = tmp_path / "reports" / "gates.xml", tmp_path / "earlier.xml"
+    earlier.write_text("<before/>")
+    check_writable(path)
+    check_writable(earlier)
+    assert list(path.parent.iterdir()) == []
+    assert earlier.read_text() == "<before/>"
+
+
+def test_a_junit_path_that_cannot_be_written_is_a_wrong_argument(tmp_path):
+    """A folder, and a path below a file, are refused by name with what to do."""
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path, tmp_path / "file" / "gates.xml"):
+        with pytest.raises(ConfigError, match=f"--junit {path}: .* Name a file in a folder you may write to"):
+            check_writable(path)
+
+
+def test_ci_files_that_cannot_be_written_are_a_warning(tmp_path, caplog):
+    """What was decided stands: the caller isn't failed for a summary, and reads which variable is wrong."""
+    settings = read_settings({"GITHUB_STEP_SUMMARY": str(tmp_path), "GITHUB_OUTPUT": str(tmp_path)})
+    append_for_ci(make_outcome(), settings)
+    assert [record.message.split(":")[0] for record in caplog.records] == [
+        "GITHUB_STEP_SUMMARY",
+        "GITHUB_OUTPUT",
+    ]
+
+
+FAULTS = Failure(
+    type="ConfigError", message="a.yaml: 2 faults\n  x: \x1b[1mno\x1b[0m ``` \x00\n  y: no", exit=2
+)
+
+
+def test_a_failure_is_told_in_markdown_as_it_was_printed(tmp_path):
+    """The summary says what the exit code means and keeps the message's lines inside their block."""
+    settings = read_settings({"GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md")})
+    append_failure_for_ci("configs/a_b.yaml", FAULTS, settings)
+    assert (tmp_path / "summary.md").read_text() == (
+        "## configs/a\\_b.yaml: failed\n\nExit 2: the configuration or an argument is wrong.\n\n"
+        "````text\na.yaml: 2 faults\n  x: no ``` \n  y: no\n````\n\n"
+    )
+
+
+def test_every_exit_code_of_a_failing_train_has_words():
+    """No failure is told by its number alone."""
+    assert set(MEANINGS) == {1, 2, 3, 4, 5, 10, 11, 12, 130}
+    assert all(
+        f"Exit {code}: {words}." in markdown_failure("a.yaml", FAULTS.model_copy(update={"exit": code}))
+        for code, words in MEANINGS.items()
+    )
+
+
+def test_a_failure_is_one_junit_error(tmp_path):
+    """A run that failed is one test case whose error bears type, first line and the whole message."""
+    write_failure("configs/a_b.yaml", FAULTS, tmp_path / "gates.xml")
+    suite = ET.parse(tmp_path / "gates.xml").find("testsuite")
+    assert (suite.get("tests"), suite.get("errors"), suite.get("failures")) == ("1", "1", "0")
+    case = suite.find("testcase")
+    assert (case.get("classname"), case.get("name")) == ("evertrain.a_b", "train")
+    error = case.find("error")
+    assert (error.get("type"), error.get("message")) == ("ConfigError", "a.yaml: 2 faults")
+    assert error.text.endswith("  y: no")
+    assert (
+        ET.fromstring(failure_xml("a", FAULTS.model_copy(update={"message": ""}))).find(".//error")
+        is not None
+    )
