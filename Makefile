@@ -101,4 +101,7 @@ full-%: .venv
 
 lock:
 	@$(COMPILE) --all-extras --group build --group test --group lint -o requirements.lock
-	@$(COMPILE) --extra serving-native --extra s3 --group build --constraint requirements.lock -o deployments/serving.lock
+	@# The images hold what the lock above holds, and less.
+	@$(COMPILE) --extra serving --extra s3 --group build -c requirements.lock -o deployments/serving.lock
+	@$(COMPILE) --extra serving-native --extra s3 --group build -c requirements.lock -o deployments/serving-native.lock
+	@$(COMPILE) --extra training --extra postgres --group build -c requirements.lock -o deployments/flows.lock

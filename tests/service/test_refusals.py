@@ -228,9 +228,7 @@ def test_bare_invocations_are_404_where_several_models_are_served(asker, bundle_
     assert "flights, weather" in answer.json()["detail"]
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/metrics", "/v2", "/models/flights/feedback", "/ping/", "/redoc", "/%ff"]
-)
+@pytest.mark.parametrize("path", ["/", "/v2", "/models/flights/feedback", "/ping/", "/redoc", "/%ff"])
 def test_other_addresses_are_404(asker, bundle_of, path):
     """What isn't built yet isn't there."""
     answer = asker(bundle_of()).get(path)
