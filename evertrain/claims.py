@@ -110,7 +110,7 @@ def _take(journal: ReleaseJournal, store: Store, purpose: str, terms: Terms, own
             # Someone else claimed, released or took over since: look at who holds it now.
             continue
         if held is not None:
-            _remove_lease(journal, store, held)
+            _tell_left(held, _remove_lease(journal, store, held))
         return state.claims[purpose]
 
 
@@ -155,18 +155,26 @@ def _refuse(pipeline: str, held: Claim) -> Conflict:
 def _release(journal: ReleaseJournal, store: Store, held: Claim) -> None:
     failpoint("claim-before-release")
     # First: whoever takes a killed owner's claim over removes its lease, nobody that of a claim given back.
-    _remove_lease(journal, store, held)
+    left = _remove_lease(journal, store, held)
     try:
         journal.append(decide_released(held.purpose, held.number))
     except EvertrainError as cause:
         # What the block did stands, and its own error must be seen; this process's end frees the claim too.
         _log.warning("claim %d (%s) could not be released: %s", held.number, held.purpose, cause)
+    else:
+        _tell_left(held, left)
     failpoint("claim-after-release")
 
 
-def _remove_lease(journal: ReleaseJournal, store: Store, held: Claim) -> None:
+def _remove_lease(journal: ReleaseJournal, store: Store, held: Claim) -> EvertrainError | None:
     try:
         store.delete(lease_key(journal.pipeline, held.number))
     except EvertrainError as cause:
-        # Nobody looks at the lease of a claim that isn't held: it only lies there.
-        _log.warning("the lease of claim %d (%s) could not be removed: %s", held.number, held.purpose, cause)
+        return cause
+    return None
+
+
+def _tell_left(held: Claim, left: EvertrainError | None) -> None:
+    # Nobody looks at the lease of a claim that isn't held: it only lies there.
+    if left is not None:
+        _log.warning("the lease of claim %d (%s) could not be removed: %s", held.number, held.purpose, left)

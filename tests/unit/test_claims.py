@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -138,6 +139,20 @@ def test_a_lease_that_can_not_be_removed_masks_nothing(
         pass
     assert kinds(journal) == ["claimed", "released"]
     assert "the lease of claim 1 (train) could not be removed: no right" in caplog.text
+
+
+def test_a_store_that_is_gone_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """One cause, one line: a claim that can't be given back says nothing of the lease beside it."""
+    store, journal = LocalStore(tmp_path), open_journal(LocalStore(tmp_path), "flights", "ann")
+
+    def refuse(*_: object) -> NoReturn:
+        raise StorageError("gone")
+
+    with pytest.MonkeyPatch.context() as patch, claim(journal, store, "train"):
+        patch.setattr(LocalStore, "delete", refuse)
+        patch.setattr(LocalStore, "put_if_absent", refuse)
+
+    assert [line.getMessage() for line in caplog.records] == ["claim 1 (train) could not be released: gone"]
 
 
 def test_a_pid_used_again_is_a_dead_owner(journal: ReleaseJournal, store: LocalStore) -> None:
