@@ -94,7 +94,9 @@ def _name_after(uri: str) -> str:
     """A legal name: the file's, or where that is a pattern or a number, the folder's that holds it."""
     for part in reversed(PurePosixPath(uri).parts):
         plain = "" if set(part) & set("*?[") else part.partition(".")[0].lower()
-        legal = re.sub(r"[^a-z0-9_-]+", "-", plain).strip("-_0123456789")
+        legal = re.sub(r"[^a-z0-9_-]+", "-", plain).lstrip("-_0123456789")
+        # A number that stands apart is a date or a part's; `q3` is a name.
+        legal = re.sub(r"[_-][0-9_-]*$", "", legal)
         if legal:
             return legal[:63]
     return "pipeline"

@@ -197,6 +197,8 @@ def test_texts_are_quoted_where_they_must_be(text, spelled):
     [
         ("sales.csv", "sales"),
         ("Sales & Returns 2024.csv", "sales-returns"),
+        ("odd2.parquet", "odd2"),
+        ("sales_2024-01.csv", "sales"),
         ("shop/2024-01.parquet", "shop"),
         ("shop/*.csv", "shop"),
         ("x" * 90 + ".csv", "x" * 63),
