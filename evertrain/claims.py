@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from evertrain.errors import Conflict, EvertrainError
 from evertrain.failpoints import failpoint
 from evertrain.heartbeat import keep_beating
+from evertrain.journal import Entry
 from evertrain.liveness import ProcessIdentity, identify_process, is_running
 from evertrain.release import ReleaseJournal, decide_claimed, decide_released, decide_taken_over
 from evertrain.release.lifecycle import Claim
@@ -92,6 +93,17 @@ def has_lapsed(held: Claim, store: Store, pipeline: str) -> bool:
     """
     age_seconds = store.age_seconds(lease_key(pipeline, held.number))
     return age_seconds is not None and age_seconds >= held.lease_seconds
+
+
+def was_taken_over(entries: Iterable[Entry], owner: ProcessIdentity) -> bool:
+    """Whether one of *entries* takes a claim over that *owner*, by another of them, held."""
+    theirs = set()
+    for entry in entries:
+        if entry.kind == "taken_over" and entry.data.get("from") in theirs:
+            return True
+        if entry.kind in ("claimed", "taken_over") and entry.data.get("owner") == asdict(owner):
+            theirs.add(entry.number)
+    return False
 
 
 def _take(journal: ReleaseJournal, store: Store, purpose: str, terms: Terms, owner: ProcessIdentity) -> Claim:

@@ -33,14 +33,18 @@ class Owner:
     pipeline: str
 
 
+_running: dict[str, Pipeline] = {}
+
+
 def own_run(pipeline: Pipeline) -> None:
-    """Write to the current flow run's labels that this process runs it, for *pipeline*.
+    """Write to the current flow run's labels that this process runs it, for *pipeline*, and remember so.
 
     A server that doesn't take it is no reason to stop: the run is then one that nobody can find dead.
     """
     run_id = flow_run.get_id()
     if run_id is None:
         return
+    _running[run_id] = pipeline
     process = identify_process()
     labels: dict[str, bool | int | float | str] = {
         HOST: process.host,
@@ -55,6 +59,11 @@ def own_run(pipeline: Pipeline) -> None:
             client.update_flow_run_labels(UUID(run_id), labels)
     except Exception as cause:
         logger.debug("The flow run's labels couldn't be written: %s", cause)
+
+
+def forget_run(run_id: UUID) -> Pipeline | None:
+    """Give the pipeline that this process runs, or ran, under *run_id*, and forget it."""
+    return _running.pop(str(run_id), None)
 
 
 def read_owner(run: FlowRun) -> Owner | None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Any
 
-from prefect.client.orchestration import PrefectClient
+from prefect import Flow
+from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.filters import (
     FlowFilter,
     FlowFilterName,
@@ -17,13 +19,14 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.states import Cancelled, Crashed
 
-from evertrain.claims import has_lapsed
+from evertrain.claims import has_lapsed, was_taken_over
 from evertrain.errors import EvertrainError
 from evertrain.liveness import is_running
 from evertrain.release import open_journal
-from evertrain.settings import Settings
+from evertrain.settings import Settings, read_settings
 from evertrain.storage import attach_store
-from flows.owners import Owner, read_owner, store_tag
+from flows.owners import TIMEOUT_SECONDS, Owner, read_owner, store_tag
+from flows.telling import tell_dead
 
 OURS = ("training", "drift_check")
 UNDER_WAY = (StateType.RUNNING, StateType.PENDING, StateType.CANCELLING)
@@ -55,7 +58,7 @@ async def mark_crashed(
     client: PrefectClient,
     flow_run: FlowRun,
     message: str,
-    settings: Settings,  # noqa: ARG001
+    settings: Settings,
 ) -> bool:
     """Mark *flow_run*, whose process is known to be gone, as Crashed; as Cancelled where that was asked for.
 
@@ -75,7 +78,23 @@ async def mark_crashed(
     cancelling = now.state.type == StateType.CANCELLING
     state: State[None] = Cancelled(message=message) if cancelling else Crashed(message=message)
     answer = await client.set_flow_run_state(now.id, state)
-    return answer.status == SetStateStatus.ACCEPT
+    if answer.status != SetStateStatus.ACCEPT:
+        return False
+    if not cancelling:
+        flow = await client.read_flow(now.flow_id)
+        await asyncio.to_thread(tell_dead, flow.name, now, message, settings)
+    return True
+
+
+async def mark_others(_: Flow[..., Any], run: FlowRun, __: State[Any]) -> None:
+    """Prefect's hook at a run's end: mark what others left Running, so that no kill stays unseen for long."""
+    if run.parent_task_run_id is not None:
+        return
+    try:
+        async with get_client(httpx_settings={"timeout": TIMEOUT_SECONDS}) as client:
+            await mark_zombies(client, read_settings())
+    except Exception as cause:
+        logger.debug("Dead runs couldn't be looked for: %s", cause)
 
 
 async def _runs_under_way(client: PrefectClient) -> list[FlowRun]:
@@ -96,9 +115,10 @@ def _is_gone(owner: Owner, settings: Settings) -> bool:
         return False
     try:
         store = attach_store(settings.store)
-        _, state = open_journal(store, owner.pipeline, settings.actor).read()
+        entries, state = open_journal(store, owner.pipeline, settings.actor).read()
         held = [claim for claim in state.claims.values() if claim.owner == owner.process]
-        return any(has_lapsed(claim, store, owner.pipeline) for claim in held)
+        lapsed = any(has_lapsed(claim, store, owner.pipeline) for claim in held)
+        return lapsed or was_taken_over(entries, owner.process)
     except EvertrainError as cause:
         logger.debug("Whether %s on %s lives can't be told: %s", owner.pipeline, owner.process.host, cause)
         return False
