@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from prefect import flow
 
 from evertrain.config.files import load_config
@@ -10,7 +12,8 @@ from evertrain.drift_records import DriftOutcome, PerformanceMeasured, RegretMea
 from evertrain.pipelines import config_path, open_pipeline, parse_as_of
 from evertrain.records import TrainOutcome
 from evertrain.settings import read_settings
-from flows.training import name_run, training_flow
+from flows.training import training_flow
+from flows.turns import await_turn, in_utc, name_run
 from tasks.check import Check
 from tasks.decide import decide_task
 from tasks.drift import Found, measure_drift_task
@@ -22,24 +25,27 @@ from tasks.retrain import retrain_once
 @flow(name="drift_check", flow_run_name=name_run, persist_result=False)
 def drift_check_flow(
     config: str,
-    as_of: str | None = None,
+    as_of: datetime | None = None,
     retrain: bool = True,
     overrides: list[str] | None = None,
+    delay_seconds: int = 0,
 ) -> DriftOutcome:
     """Check one pipeline's champion for drift, and retrain it where its policy says so.
 
     Args:
         config: The pipeline's YAML, or its name under ``configs/``.
-        as_of: ISO time; everything later is hidden. Empty: now.
-        retrain: Whether a retrain may be started.
-        overrides: ``a.b=VALUE`` pairs that replace what the YAML says.
+        as_of: Everything later is hidden; UTC without a zone. Empty: now.
+        retrain: Whether a retrain may be started, where the policy says so.
+        overrides: Values that replace the YAML's, for this run: ``drift.max_share=0.5``.
+        delay_seconds: How long after its scheduled moment the check begins, at the earliest.
     """
+    await_turn(delay_seconds)
     settings = read_settings()
     loaded = load_config(config_path(config), settings, tuple(overrides or ()))
-    check = Check(open_pipeline(loaded, settings), parse_as_of(as_of), {})
+    check = Check(open_pipeline(loaded, settings), in_utc(as_of), {})
 
     def train(moment: str) -> TrainOutcome:
-        return training_flow(config, as_of=moment, trigger="drift", overrides=overrides)
+        return training_flow(config, as_of=parse_as_of(moment), trigger="drift", overrides=overrides)
 
     found = measure_drift_task(check)
     performance, regret = measure_on_labels(check, found)

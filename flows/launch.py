@@ -6,10 +6,12 @@ import importlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Protocol
 
 from evertrain.drift_records import DriftOutcome
 from evertrain.mlflow_client import import_mlflow
+from evertrain.pipelines import parse_as_of
 from evertrain.progress import step
 from evertrain.records import TrainOutcome, Trigger
 from evertrain.settings import Settings
@@ -26,7 +28,7 @@ class TrainingFlow(Protocol):
     def __call__(
         self,
         config: str,
-        as_of: str | None = None,
+        as_of: datetime | None = None,
         trigger: Trigger = "manual",
         overrides: list[str] | None = None,
     ) -> TrainOutcome:
@@ -48,7 +50,7 @@ def run_training(
         ServiceError: No Prefect server could be had, or it failed.
     """
     with training_ready(settings) as train, prefect_faults_told(settings):
-        return train(config, as_of=as_of, trigger=trigger, overrides=list(overrides))
+        return train(config, as_of=parse_as_of(as_of), trigger=trigger, overrides=list(overrides))
 
 
 @contextmanager
@@ -86,4 +88,4 @@ def run_drift_check(
     with training_ready(settings), prefect_faults_told(settings):
         from flows.drift_check import drift_check_flow
 
-        return drift_check_flow(config, as_of=as_of, retrain=may_retrain)
+        return drift_check_flow(config, as_of=parse_as_of(as_of), retrain=may_retrain)

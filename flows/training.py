@@ -5,20 +5,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from datetime import datetime
 
 from prefect import flow
-from prefect.runtime import flow_run
 
 from evertrain.claims import claim
 from evertrain.config.files import check_trainable, load_config
 from evertrain.errors import DataRefused, EvertrainError
 from evertrain.outcomes import recall_outcome, remember_outcome
-from evertrain.pipelines import Pipeline, config_path, open_pipeline, parse_as_of
+from evertrain.pipelines import Pipeline, config_path, open_pipeline
 from evertrain.records import TrainOutcome, Trigger
 from evertrain.settings import read_settings
 from evertrain.validation import list_quarantined
 from evertrain.validation.validator import Validator
+from flows.turns import await_turn, in_utc, name_run
 from flows.validators import validator_for
 from tasks.evaluate import evaluate_task
 from tasks.ingest import ingest_task
@@ -34,26 +34,24 @@ TRAIN = "train"
 logger = logging.getLogger("evertrain.validation")
 
 
-def name_run() -> str:
-    """Name the run after its pipeline's file, as Prefect's UI lists it."""
-    return Path(str(flow_run.parameters["config"])).stem
-
-
 @flow(name="training", flow_run_name=name_run, persist_result=False)
 def training_flow(
     config: str,
-    as_of: str | None = None,
+    as_of: datetime | None = None,
     trigger: Trigger = "manual",
     overrides: list[str] | None = None,
+    delay_seconds: int = 0,
 ) -> TrainOutcome:
     """Ingest, validate, train, evaluate, register and promote one pipeline.
 
     Args:
         config: The pipeline's YAML, or its name under ``configs/``.
-        as_of: ISO time; everything later is hidden. Empty: now.
-        trigger: Who asks.
-        overrides: ``a.b=VALUE`` pairs that replace what the YAML says.
+        as_of: Everything later is hidden; UTC without a zone. Empty: now.
+        trigger: Who asks; the journal says so.
+        overrides: Values that replace the YAML's, for this run: ``training.params.max_iter=300``.
+        delay_seconds: How long after its scheduled moment the run begins, at the earliest.
     """
+    await_turn(delay_seconds)
     settings = read_settings()
     path = config_path(config)
     loaded = load_config(path, settings, tuple(overrides or ()))
@@ -61,12 +59,11 @@ def training_flow(
     has_champion = pipeline.journal.read()[1].champion is not None
     check_trainable(loaded, settings, str(path), has_champion=has_champion)
     with claim(pipeline.journal, pipeline.store, TRAIN) as held:
-        return train_pipeline(pipeline, as_of, trigger, held.number)
+        return train_pipeline(pipeline, in_utc(as_of), trigger, held.number)
 
 
-def train_pipeline(pipeline: Pipeline, as_of: str | None, trigger: Trigger, fence: int) -> TrainOutcome:
+def train_pipeline(pipeline: Pipeline, time: datetime | None, trigger: Trigger, fence: int) -> TrainOutcome:
     """Walk the steps under the claim *fence*; an unchanged run ends after ``ingest``."""
-    time = parse_as_of(as_of)
     with validator_for(pipeline.config.validation) as validator:
         seconds: dict[str, float] = {}
         ingested = ingest_task(pipeline, time, seconds)

@@ -96,13 +96,13 @@ def live_through(settings: Settings, config: PipelineConfig, train: TrainingFlow
     from evertrain.cli.demo_service import serving
     from flows.drift_check import drift_check_flow
 
-    first = train(str(CONFIG), as_of=FIRST_AS_OF.isoformat())
+    first = train(str(CONFIG), as_of=FIRST_AS_OF)
     months: list[Month] = []
     checks: list[DriftOutcome] = []
     with serving(config.name, settings) as service:
         for month in MONTHS:
             scored = score_month(month, service, config, first, console)
-            check = drift_check_flow(str(CONFIG), as_of=end_of(month).isoformat(), overrides=list(MONTHLY))
+            check = drift_check_flow(str(CONFIG), as_of=end_of(month), overrides=list(MONTHLY))
             follow(service, check)
             months.append(told(scored, check))
             checks.append(check)
