@@ -41,6 +41,7 @@ help:
 .venv/.installed: .venv/.locked pyproject.toml
 	@$(RUN) pip install --quiet --no-input --no-deps --no-build-isolation --editable .
 	@$(RUN) compileall -q $(PACKAGES)
+	@$(RUN) flows.template_database
 	@touch $@
 
 # ── the example data: real flights and weather, out of a package that the lock pins ──────────────────────

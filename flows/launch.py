@@ -54,12 +54,17 @@ def run_training(
 
 
 @contextmanager
-def training_ready(settings: Settings) -> Iterator[TrainingFlow]:
-    """Have the flow ready to be called, any number of times; an embedded server ends with the block."""
+def training_ready(settings: Settings, *, stays: bool | None = None) -> Iterator[TrainingFlow]:
+    """Have the flow ready to be called, any number of times.
+
+    Args:
+        settings: Say where things are.
+        stays: Whether a local server that is started here outlives the block; see ``prefect_api``.
+    """
     # Before scikit-learn is imported: OpenMP's threads would spin while they wait, and a fit on a busy
     # machine take many times as long.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    with prefect_api(settings) as server:
+    with prefect_api(settings, stays=stays) as server:
         yield load_training_flow(server)
 
 

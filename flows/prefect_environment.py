@@ -33,3 +33,22 @@ def prefect_environment(settings: Settings) -> dict[str, str]:
         # The embedded server does so by itself, under a lock.
         wanted["PREFECT_SERVER_DATABASE_MIGRATE_ON_START"] = "false"
     return wanted
+
+
+def server_environment(settings: Settings, port: int) -> dict[str, str]:
+    """Build what the local server on *port* is to see: its pages must find their API on that port.
+
+    Pages of other origins are shut out: whatever site the user looks at could else start flow runs here.
+    """
+    here = f"http://127.0.0.1:{port}"
+    defaults = {
+        "PREFECT_UI_API_URL": f"{here}/api",
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"{here},http://localhost:{port}",
+        "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+    }
+    inherited = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
+    return {
+        **inherited,
+        **prefect_environment(settings),
+        **{k: os.environ.get(k, v) for k, v in defaults.items()},
+    }

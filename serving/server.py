@@ -59,7 +59,7 @@ def run(
     _check_names(store, wanted)
     fleet = Fleet()
     watcher = Watcher(store, fleet, wanted, rhythm=rhythm)
-    with listening(host, port) as listener, _log_to_stderr(), _ended_by_signals():
+    with listening(host, port) as listener, log_to_stderr(), _ended_by_signals():
         watcher.look()
         server = make_server(fleet, limits)
         with watcher:
@@ -151,10 +151,15 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
 
 
 @contextmanager
-def _log_to_stderr() -> Iterator[None]:
+def log_to_stderr(*, with_times: bool = True) -> Iterator[None]:
+    """Show on standard error what the service logs while the block runs, unless someone shows it already."""
     log = logging.getLogger(__package__)
+    if log.handlers:
+        yield
+        return
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    stamp = "%(asctime)s " if with_times else ""
+    handler.setFormatter(logging.Formatter(f"{stamp}%(levelname)s %(message)s"))
     level = log.level
     log.addHandler(handler)
     log.setLevel(logging.INFO)

@@ -87,7 +87,7 @@ def run_demo(console: Console) -> Story:
     with fresh_home() as settings:
         config = load_config(CONFIG, settings)
         # One for all trainings: they share its import of Great Expectations.
-        with validator_ahead(config.validation), training_ready(settings) as train:
+        with validator_ahead(config.validation), training_ready(settings, stays=False) as train:
             return live_through(settings, config, train, console)
 
 

@@ -28,23 +28,25 @@ def serve(
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Listen beyond loopback without API keys.")
     ] = False,
+    log_times: Annotated[bool, typer.Option("--log-times/--no-log-times", hidden=True)] = True,
     parent: Annotated[int | None, typer.Option(hidden=True, help="End when this process does.")] = None,
 ) -> None:
     """Serve the champions over HTTP, and follow every promotion without dropping a request."""
     with command(wants_json=False):
         from evertrain.orphans import end_with_parent
         from evertrain.settings import read_settings
-        from serving.server import run
+        from serving.server import log_to_stderr, run
 
         if parent is not None:
             end_with_parent(parent)
 
         settings = read_settings()
-        run(
-            tuple(names or ()),
-            settings,
-            host=host,
-            port=settings.port if port is None else port,
-            workers=workers,
-            insecure=insecure,
-        )
+        with log_to_stderr(with_times=log_times):
+            run(
+                tuple(names or ()),
+                settings,
+                host=host,
+                port=settings.port if port is None else port,
+                workers=workers,
+                insecure=insecure,
+            )

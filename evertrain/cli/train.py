@@ -66,11 +66,12 @@ def run(config: str, as_of: str | None, overrides: tuple[str, ...], trigger: Tri
     found = find_outcome(pipeline, time)
     if found is not None:
         return found
+    from flows.local_server import server_must_start
     from flows.validators import validator_ahead
 
-    # Great Expectations' import is the longest of all: it begins before any other of its kind, save where an
-    # embedded server has to start: that needs the second core first, and the flow begins it then.
-    with validator_ahead(loaded.validation) if settings.prefect_api_url else nullcontext():
+    # Great Expectations' import is the longest of all: it begins before any other of its kind, save where a
+    # local server has to start: that needs the second core first, and the flow begins it then.
+    with nullcontext() if server_must_start(settings) else validator_ahead(loaded.validation):
         has_champion = pipeline.journal.read()[1].champion is not None
         check_trainable(loaded, settings, str(path), has_champion=has_champion)
         from flows.launch import run_training
