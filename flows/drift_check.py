@@ -12,8 +12,11 @@ from evertrain.drift_records import DriftOutcome, PerformanceMeasured, RegretMea
 from evertrain.pipelines import config_path, open_pipeline, parse_as_of
 from evertrain.records import TrainOutcome
 from evertrain.settings import read_settings
+from flows.owners import own_run
+from flows.telling import tell_crashed, tell_end, tell_failed
 from flows.training import training_flow
 from flows.turns import await_turn, in_utc, name_run
+from flows.zombies import mark_others
 from tasks.check import Check
 from tasks.decide import decide_task
 from tasks.drift import Found, measure_drift_task
@@ -22,7 +25,14 @@ from tasks.probe import ingest_newest_task, measure_performance_task, probe_regr
 from tasks.retrain import retrain_once
 
 
-@flow(name="drift_check", flow_run_name=name_run, persist_result=False)
+@flow(
+    name="drift_check",
+    flow_run_name=name_run,
+    persist_result=False,
+    on_completion=[tell_end, mark_others],
+    on_failure=[tell_failed, mark_others],
+    on_crashed=[tell_crashed],
+)
 def drift_check_flow(
     config: str,
     as_of: datetime | None = None,
@@ -42,7 +52,9 @@ def drift_check_flow(
     await_turn(delay_seconds)
     settings = read_settings()
     loaded = load_config(config_path(config), settings, tuple(overrides or ()))
-    check = Check(open_pipeline(loaded, settings), in_utc(as_of), {})
+    pipeline = open_pipeline(loaded, settings)
+    own_run(pipeline)
+    check = Check(pipeline, in_utc(as_of), {})
 
     def train(moment: str) -> TrainOutcome:
         return training_flow(config, as_of=parse_as_of(moment), trigger="drift", overrides=overrides)

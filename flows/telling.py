@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from prefect import Flow
 from prefect.client.schemas.objects import FlowRun, State
+from prefect.flows import FlowStateHook
 from prefect.settings import PREFECT_UI_URL
 
 from evertrain.config.files import load_config
@@ -38,15 +39,15 @@ Hook: TypeAlias = Callable[[Flow[..., Any], FlowRun, State[Any]], None]
 logger = logging.getLogger("evertrain.notices")
 
 
-def quietly(hook: Hook) -> Hook:
+def quietly(hook: Hook) -> FlowStateHook[..., Any]:
     """Have a hook fail without a word: how the run ended stands, whoever hears of it."""
 
     @functools.wraps(hook)
-    def call(flow: Flow[..., Any], run: FlowRun, state: State[Any]) -> None:
+    def call(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
         try:
-            hook(flow, run, state)
+            hook(flow, flow_run, state)
         except Exception as cause:
-            logger.debug("Nobody was told how %s ended: %s", run.name, cause, exc_info=True)
+            logger.debug("Nobody was told how %s ended: %s", flow_run.name, cause, exc_info=True)
 
     return call
 

@@ -86,9 +86,9 @@ async def mark_crashed(
     return True
 
 
-async def mark_others(_: Flow[..., Any], run: FlowRun, __: State[Any]) -> None:
+async def mark_others(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001
     """Prefect's hook at a run's end: mark what others left Running, so that no kill stays unseen for long."""
-    if run.parent_task_run_id is not None:
+    if flow_run.parent_task_run_id is not None:
         return
     try:
         async with get_client(httpx_settings={"timeout": TIMEOUT_SECONDS}) as client:
