@@ -18,8 +18,11 @@ from evertrain.records import TrainOutcome, Trigger
 from evertrain.settings import read_settings
 from evertrain.validation import list_quarantined
 from evertrain.validation.validator import Validator
+from flows.owners import own_run
+from flows.telling import tell_crashed, tell_end, tell_failed
 from flows.turns import await_turn, in_utc, name_run
 from flows.validators import validator_for
+from flows.zombies import mark_others
 from tasks.evaluate import evaluate_task
 from tasks.ingest import ingest_task
 from tasks.package import package_task
@@ -34,7 +37,14 @@ TRAIN = "train"
 logger = logging.getLogger("evertrain.validation")
 
 
-@flow(name="training", flow_run_name=name_run, persist_result=False)
+@flow(
+    name="training",
+    flow_run_name=name_run,
+    persist_result=False,
+    on_completion=[tell_end, mark_others],
+    on_failure=[tell_failed, mark_others],
+    on_crashed=[tell_crashed],
+)
 def training_flow(
     config: str,
     as_of: datetime | None = None,
@@ -56,6 +66,7 @@ def training_flow(
     path = config_path(config)
     loaded = load_config(path, settings, tuple(overrides or ()))
     pipeline = open_pipeline(loaded, settings)
+    own_run(pipeline)
     has_champion = pipeline.journal.read()[1].champion is not None
     check_trainable(loaded, settings, str(path), has_champion=has_champion)
     with claim(pipeline.journal, pipeline.store, TRAIN) as held:
