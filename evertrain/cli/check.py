@@ -22,8 +22,11 @@ EXAMPLES = """Examples:
 """
 
 
-def look_at_data(config: PipelineConfig) -> Ingested:
+def look_at_data(config: PipelineConfig) -> tuple[Ingested, tuple[str, ...]]:
     """Ingest and validate in a folder that is thrown away.
+
+    Returns:
+        What was ingested, and what in its rows looks like leakage.
 
     Raises:
         SourceError: The data can't be had.
@@ -31,6 +34,7 @@ def look_at_data(config: PipelineConfig) -> Ingested:
     """
     from evertrain.datasets import ingest
     from evertrain.storage import open_store
+    from evertrain.training import find_leaks, read_rows
     from evertrain.validation import refusal
     from evertrain.validation.snapshots import validate_snapshot
 
@@ -38,9 +42,9 @@ def look_at_data(config: PipelineConfig) -> Ingested:
         store = open_store(folder)
         ingested = ingest(config, store, as_of=None, now=datetime.now(UTC))
         report = validate_snapshot(config.validation, ingested, store)
-    if not report.success:
-        raise refusal(report)
-    return ingested
+        if not report.success:
+            raise refusal(report)
+        return ingested, find_leaks(config, ingested, store, *read_rows(config, ingested, store))
 
 
 def check(
@@ -62,10 +66,11 @@ def check(
         loaded = load_config(config_path(config), settings)
         plan = build_plan(loaded, settings)
         seen = look_at_data(loaded) if data else None
-        output.answer({**plan.model_dump(mode="json"), "data": seen and seen.model_dump(mode="json")})
+        told = seen and {**seen[0].model_dump(mode="json"), "leakage": list(seen[1])}
+        output.answer({**plan.model_dump(mode="json"), "data": told})
         if not output.wants_json:
             from evertrain.cli.check_view import show_ingested, show_plan
 
             show_plan(plan, output.console)
             if seen is not None:
-                show_ingested(seen, output.console)
+                show_ingested(*seen, output.console)

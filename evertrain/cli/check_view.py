@@ -54,8 +54,8 @@ def plan_lines(plan: Plan) -> list[tuple[str, str]]:
     return [(name, value) for name, value in lines if value]
 
 
-def show_ingested(ingested: Ingested, console: Console) -> None:
-    """Print what the data adds to the plan."""
+def show_ingested(ingested: Ingested, leakage: tuple[str, ...], console: Console) -> None:
+    """Print what the data adds to the plan, and what in it looks like leakage."""
     snapshot, plan = ingested.snapshot, ingested.plan
     console.print()
     console.print(
@@ -68,5 +68,5 @@ def show_ingested(ingested: Ingested, console: Console) -> None:
     console.print(table)
     for column in plan.left_out:
         console.print(Text(f"left out: {column.name}: {column.reason}", "dim"))
-    for note in ingested.notes:
+    for note in (*ingested.notes, *(f"leakage? {each}" for each in leakage)):
         console.print(Text.assemble(("! ", "yellow"), note))

@@ -22,7 +22,7 @@ from evertrain.training.lone_features import find_lone_features
 from evertrain.training.rows import TrainingRows, read_rows
 from evertrain.training.search import choose_parameters, search_parameters
 
-__all__ = ["describe_parameters", "read_rows", "train"]
+__all__ = ["describe_parameters", "find_leaks", "read_rows", "train"]
 
 logger = logging.getLogger("evertrain.training")
 
@@ -58,7 +58,9 @@ def train(
 
     kind = resolve_estimator(config.training.estimator, config.training.params, settings)
     rows, classes = read_rows(config, ingested, store)
-    suspicions = _find_leaks(config, ingested, store, rows, classes)
+    suspicions = find_leaks(config, ingested, store, rows, classes)
+    for suspicion in suspicions:
+        logger.warning("leakage? %s", suspicion)
     found = search_parameters(kind, config, rows, records) if config.training.search else None
     training = choose_parameters(config.training, found) if found else config.training
     started = time.perf_counter()
@@ -81,21 +83,23 @@ def train(
     )
 
 
-def _find_leaks(
+def find_leaks(
     config: PipelineConfig,
     ingested: Ingested,
     store: Store,
     rows: TrainingRows,
     classes: tuple[Label, ...] | None,
 ) -> tuple[str, ...]:
-    """Say, in the log too, what tells the answers beforehand; it hinders no run."""
+    """Say what in the rows, as ``read_rows`` gave them, tells the answers beforehand; it hinders no run.
+
+    Raises:
+        StorageError: A part of the snapshot is missing, or its bytes aren't those that were written.
+    """
     data = config.data
     suspicions = find_lone_features(ingested.plan.features, rows, classes)
     common = count_common_rows(store, ingested.snapshot, target=data.target, timestamp=data.timestamp)
     if common:
         suspicions += (f"{common:,} held-out rows are equal to rows that were learnt from, in every column",)
-    for suspicion in suspicions:
-        logger.warning("leakage? %s", suspicion)
     return suspicions
 
 

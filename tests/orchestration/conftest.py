@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +19,17 @@ from flows.launch import TrainingFlow, training_ready
 
 Write = Callable[..., Path]
 Run = Callable[..., int]
+
+# As good as a logistic regression, and never tried in ONNX: the child that converts takes longer than a fit.
+LEARNER = "sklearn.discriminant_analysis.LinearDiscriminantAnalysis"
+PIPELINE = """\
+name: loans
+data:
+  source: {type: files, uri: loans.csv}
+  target: default
+training: {estimator: ESTIMATOR}
+evaluation: {task: binary_classification}
+"""
 
 
 @pytest.fixture(scope="session")
@@ -63,29 +76,70 @@ def evertrain(monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 @pytest.fixture
+def answer(capfd: pytest.CaptureFixture[str]) -> Callable[[], dict[str, Any]]:
+    """Read standard output since the last look, which must be one JSON object and nothing else."""
+
+    def read() -> dict[str, Any]:
+        found = json.loads(capfd.readouterr().out)
+        assert isinstance(found, dict)
+        return found
+
+    return read
+
+
+@pytest.fixture
 def write_pipeline(tmp_path: Path) -> Write:
     """Write ``loans.csv`` and ``loans.yaml``: 600 made-up loans, will they default?"""
 
-    def write(*, rows: int = 600, seed: int = 0, extra: str = "", estimator: str | None = None) -> Path:
+    def write(*, rows: int = 600, seed: int = 0, extra: str = "", estimator: str = LEARNER) -> Path:
         write_loans(tmp_path / "loans.csv", rows=rows, seed=seed)
         path = tmp_path / "loans.yaml"
-        chosen = estimator or "sklearn.linear_model.LogisticRegression"
-        path.write_text(
-            dedent(
-                """\
-                name: loans
-                data:
-                  source: {type: files, uri: loans.csv}
-                  target: default
-                training: {estimator: ESTIMATOR}
-                evaluation: {task: binary_classification}
-                """
-            ).replace("ESTIMATOR", chosen)
-            + dedent(extra)
-        )
+        path.write_text(PIPELINE.replace("ESTIMATOR", estimator) + dedent(extra))
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def trained_once(
+    training: TrainingFlow, empty_registry: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Path]:
+    """Give a folder with loans and a home in which estimators were champions in turn; each trained once."""
+    made: dict[tuple[str, ...], Path] = {}
+
+    def train(*estimators: str, extra: str = "") -> Path:
+        if (*estimators, extra) in made:
+            return made[*estimators, extra]
+        folder = tmp_path_factory.mktemp("champions")
+        (folder / "home").mkdir()
+        shutil.copy(empty_registry, folder / "home" / "mlflow.db")
+        write_loans(folder / "loans.csv", rows=600, seed=0)
+        (folder / "loans.yaml").write_text(PIPELINE.replace("ESTIMATOR", estimators[0]) + dedent(extra))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("EVERTRAIN_HOME", str(folder / "home"))
+            patch.chdir(folder)
+            for estimator in estimators:
+                outcome = training("loans.yaml", overrides=[f"training.estimator={estimator}"])
+                assert outcome.decision == "promoted", outcome.reasons
+        made[*estimators, extra] = folder
+        return folder
+
+    return train
+
+
+@pytest.fixture
+def champions(
+    trained_once: Callable[..., Path], tmp_path: Path, home: Path, evertrain: Run
+) -> Callable[..., Path]:
+    """Begin with the loans' YAML, and a home in which *estimators* were champions, the last still is."""
+
+    def copy(*estimators: str, extra: str = "") -> Path:
+        kept = trained_once(*(estimators or (LEARNER,)), extra=extra)
+        shutil.rmtree(home)
+        shutil.copytree(kept, tmp_path, dirs_exist_ok=True)
+        return tmp_path / "loans.yaml"
+
+    return copy
 
 
 def write_loans(path: Path, *, rows: int, seed: int) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from io import BytesIO, TextIOWrapper
@@ -14,26 +13,18 @@ from flows.launch import TrainingFlow
 pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("prefect")]
 Write = Callable[..., Path]
 Run = Callable[..., int]
+Answer = Callable[[], dict[str, Any]]
 
 
-def answer(capfd: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    """Read standard output, which must be one JSON object and nothing else."""
-    found = json.loads(capfd.readouterr().out)
-    assert isinstance(found, dict)
-    return found
-
-
-def test_train_prints_one_json_object(
-    training: TrainingFlow,
-    home: Path,
-    write_pipeline: Write,
-    evertrain: Run,
-    capfd: pytest.CaptureFixture[str],
+def test_train_prints_one_json_object_and_again_what_its_records_hold(
+    training: TrainingFlow, home: Path, write_pipeline: Write, evertrain: Run, answer: Answer
 ) -> None:
-    """`train --json` gives at least what the contract names, and exit 0 for a promotion."""
-    code = evertrain("train", str(write_pipeline()), "--json")
+    """`train --json` gives at least what the contract names; unchanged, the same marked as cached."""
+    path = str(write_pipeline(estimator="sklearn.linear_model.LogisticRegression"))
 
-    said = answer(capfd)
+    code = evertrain("train", path, "--json")
+
+    said = answer()
     assert code == 0
     assert (said["pipeline"], said["decision"], said["cached"], said["version"]) == (
         "loans",
@@ -47,39 +38,18 @@ def test_train_prints_one_json_object(
     assert said["snapshot"]["rows"] == 600
     assert said["bundle"]["runtime"] == "onnx"
     assert {"ingest", "train", "register"} <= set(said["seconds"])
-
-
-def test_an_unchanged_train_is_answered_from_records(
-    training: TrainingFlow,
-    home: Path,
-    write_pipeline: Write,
-    evertrain: Run,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    """The second answer is the first one, marked as cached, with the same exit code."""
-    path = str(write_pipeline())
-    evertrain("train", path, "--json")
-    first = answer(capfd)
-
-    code = evertrain("train", path, "--json")
-
-    assert code == 0
-    assert answer(capfd) == {**first, "cached": True}
+    assert evertrain("train", path, "--json") == 0
+    assert answer() == {**said, "cached": True}
 
 
 def test_a_held_train_exits_with_10_and_says_why(
-    training: TrainingFlow,
-    home: Path,
-    write_pipeline: Write,
-    evertrain: Run,
-    capfd: pytest.CaptureFixture[str],
+    champions: Write, evertrain: Run, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """A person reads the decision, the gates and the reason."""
-    path = str(write_pipeline())
-    evertrain("train", path)
+    path = str(champions())
     capfd.readouterr()
 
-    code = evertrain("train", path, "--set", "training.params={C: 0.999999}")
+    code = evertrain("train", path, "--set", "training.params={tol: 0.001}")
 
     said = capfd.readouterr()
     assert code == 10
@@ -108,22 +78,17 @@ def test_gates_are_written_as_junit_and_for_github(
 
 
 def test_a_tampered_journal_is_found(
-    training: TrainingFlow,
-    home: Path,
-    write_pipeline: Write,
-    evertrain: Run,
-    capfd: pytest.CaptureFixture[str],
+    champions: Write, home: Path, evertrain: Run, capfd: pytest.CaptureFixture[str], answer: Answer
 ) -> None:
     """`audit verify` passes on an honest journal; with one byte changed it and `train` exit with 12."""
-    path = str(write_pipeline())
-    evertrain("train", path)
+    path = str(champions())
     assert evertrain("audit", "verify", "loans") == 0
     entry = home / "store" / "journal" / "loans" / "000000000002.json"
     entry.write_text(entry.read_text().replace('"version":1', '"version":7'))
     capfd.readouterr()
 
     assert evertrain("audit", "verify", "loans", "--json") == 12
-    assert answer(capfd)["error"]["type"] == "JournalTampered"
+    assert answer()["error"]["type"] == "JournalTampered"
     assert evertrain("train", path) == 12
 
 
@@ -136,18 +101,18 @@ def test_check_prints_the_plan_without_reading_data(
 
     assert evertrain("check", path) == 0
     said = capfd.readouterr().out
-    assert "sklearn.linear_model.LogisticRegression" in said
+    assert "sklearn.discriminant_analysis.LinearDiscriminantAnalysis" in said
     assert evertrain("check", path, "--data") == 3
     assert "loans.csv" in capfd.readouterr().err
 
 
 def test_check_with_data_says_what_the_default_plan_comes_to(
-    home: Path, write_pipeline: Write, evertrain: Run, capfd: pytest.CaptureFixture[str]
+    home: Path, write_pipeline: Write, evertrain: Run, answer: Answer
 ) -> None:
     """`--data` names features, rows and what was left out, and leaves nothing behind."""
     code = evertrain("check", str(write_pipeline()), "--data", "--json")
 
-    said = answer(capfd)
+    said = answer()
     assert code == 0
     assert [feature["name"] for feature in said["data"]["plan"]["features"]] == [
         "loan id",
@@ -169,6 +134,22 @@ def test_check_with_data_shows_the_features_to_a_person(
     assert "categorical" in said
 
 
+def test_check_with_data_warns_of_a_column_that_tells_the_target(
+    home: Path, write_pipeline: Write, evertrain: Run, capfd: pytest.CaptureFixture[str], answer: Answer
+) -> None:
+    """Leakage is told before a model is trained on it, to a person and to a program."""
+    path = write_pipeline()
+    head, *rows = path.with_name("loans.csv").read_text().splitlines()
+    told = [f"{head},written off", *(f"{row},{9 if row.endswith('Yes') else 1}.5" for row in rows)]
+    path.with_name("loans.csv").write_text("\n".join(told) + "\n")
+
+    assert evertrain("check", str(path), "--data") == 0
+    assert "! leakage? column 'written off' alone tells class 'Yes'" in capfd.readouterr().out
+    assert evertrain("check", str(path), "--data", "--json") == 0
+    (leakage,) = answer()["data"]["leakage"]
+    assert "'written off'" in leakage
+
+
 @pytest.mark.parametrize(
     ("extra", "path"),
     [
@@ -181,25 +162,23 @@ def test_what_comes_later_is_refused_by_path(
     home: Path,
     write_pipeline: Write,
     evertrain: Run,
-    capfd: pytest.CaptureFixture[str],
+    answer: Answer,
 ) -> None:
     """`train` says "not yet" with the path, exit 2, before any work."""
     code = evertrain("train", str(write_pipeline(extra=extra)), "--json")
 
-    error = answer(capfd)["error"]
+    error = answer()["error"]
     assert code == 2
     assert path in error["message"]
     assert "not yet" in error["message"]
 
 
-def test_a_wrong_option_is_told_as_json_too(
-    home: Path, evertrain: Run, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_wrong_option_is_told_as_json_too(home: Path, evertrain: Run, answer: Answer) -> None:
     """A program that asked for JSON gets JSON even where its own call was wrong."""
     code = evertrain("train", "--json", "--nonsense")
 
     assert code == 2
-    assert answer(capfd)["error"]["type"] == "UsageError"
+    assert answer()["error"]["type"] == "UsageError"
 
 
 def test_a_wrong_option_is_told_to_a_person(
