@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +17,8 @@ from flows.launch import TrainingFlow
 pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("prefect")]
 Write = Callable[..., Path]
 Run = Callable[..., int]
+Answer = Callable[[], dict[str, Any]]
+LEARNER = "sklearn.discriminant_analysis.LinearDiscriminantAnalysis"
 VALIDATION = """\
 validation:
   on_failure: quarantine
@@ -28,10 +30,10 @@ validation:
 
 
 def test_quarantined_rows_leave_the_run_and_are_told(
-    training: TrainingFlow, home: Path, write_pipeline: Write
+    training: TrainingFlow, champions: Write, home: Path
 ) -> None:
     """The run goes on with the clean rows; outcome, page and store say which left and why."""
-    outcome = training(str(write_pipeline(extra=VALIDATION)))
+    outcome = training(str(champions(LEARNER, extra=VALIDATION)))
 
     (told,) = outcome.quarantined
     assert (told.type, told.column) == ("expect_column_values_to_be_between", "income")
@@ -46,32 +48,30 @@ def test_quarantined_rows_leave_the_run_and_are_told(
 
 
 def test_the_command_shows_what_was_quarantined(
-    training: TrainingFlow,
-    home: Path,
-    write_pipeline: Write,
-    evertrain: Run,
-    capfd: pytest.CaptureFixture[str],
+    champions: Write, evertrain: Run, answer: Answer, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """A person reads for which expectation how many rows left; a program finds the same."""
-    path = str(write_pipeline(extra=VALIDATION))
+    path = str(champions(LEARNER, extra=VALIDATION))
+    capfd.readouterr()
 
     assert evertrain("train", path) == 0
     assert "quarantined for" in capfd.readouterr().out
     assert evertrain("train", path, "--json") == 0
-    said = json.loads(capfd.readouterr().out)
+    said = answer()
     assert said["cached"]
     assert said["quarantined"][0]["rows"] == said["snapshot"]["quarantined"] > 0
     assert evertrain("check", path, "--data") == 0
 
 
-def test_other_expectations_are_another_ingest(
-    training: TrainingFlow, home: Path, write_pipeline: Write
-) -> None:
+def test_other_expectations_are_another_ingest(training: TrainingFlow, champions: Write) -> None:
     """What an earlier run ingested is not recalled for expectations that would have taken other rows."""
-    first = training(str(write_pipeline(extra=VALIDATION)))
+    path = champions(LEARNER, extra=VALIDATION)
+    first = training(str(path))
+    path.write_text(path.read_text().replace("22", "20"))
 
-    second = training(str(write_pipeline(extra=VALIDATION.replace("22", "20"))))
+    second = training(str(path))
 
+    assert (first.cached, second.cached) == (True, False)
     assert second.snapshot.quarantined < first.snapshot.quarantined
     assert second.snapshot.digest != first.snapshot.digest
 

@@ -7,37 +7,24 @@ from typing import Any
 
 import pytest
 
-from flows.launch import TrainingFlow
-
 pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("prefect")]
-Write = Callable[..., Path]
+Champions = Callable[..., Path]
 Run = Callable[..., int]
+Answer = Callable[[], dict[str, Any]]
 
-
-def answer(capfd: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    """Read standard output, which must be one JSON object and nothing else."""
-    found = json.loads(capfd.readouterr().out)
-    assert isinstance(found, dict)
-    return found
+WEAK = "sklearn.dummy.DummyClassifier"
+STRONG = "sklearn.discriminant_analysis.LinearDiscriminantAnalysis"
 
 
 def test_rollback_makes_the_earlier_champion_the_champion(
-    training: TrainingFlow,
-    home: Path,
-    write_pipeline: Write,
-    evertrain: Run,
-    capfd: pytest.CaptureFixture[str],
+    champions: Champions, evertrain: Run, answer: Answer
 ) -> None:
     """`rollback` returns to the champion before, and says so."""
-    path = str(write_pipeline(estimator="sklearn.dummy.DummyClassifier"))
-    evertrain("train", path)
-    evertrain("train", path, "--set", "training.estimator=sklearn.linear_model.LogisticRegression")
-    capfd.readouterr()
-
+    champions(WEAK, STRONG)
     code = evertrain("rollback", "loans", "--json", "--reason", "bad mood")
 
     assert code == 0
-    assert answer(capfd) == {
+    assert answer() == {
         "pipeline": "loans",
         "decision": "rolled_back",
         "version": 1,
@@ -45,22 +32,18 @@ def test_rollback_makes_the_earlier_champion_the_champion(
         "generation": 3,
     }
     assert evertrain("audit", "show", "loans", "--json") == 0
-    last = answer(capfd)["entries"][-1]
+    last = answer()["entries"][-1]
     assert (last["kind"], last["why"]) == ("rolled_back", "bad mood")
 
 
 def test_rollback_needs_no_mlflow(
-    training: TrainingFlow,
-    home: Path,
-    write_pipeline: Write,
+    champions: Champions,
     evertrain: Run,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     """With MLflow down the earlier champion serves again all the same; a warning tells of the aliases."""
-    path = str(write_pipeline(estimator="sklearn.dummy.DummyClassifier"))
-    evertrain("train", path)
-    evertrain("train", path, "--set", "training.estimator=sklearn.linear_model.LogisticRegression")
+    champions(WEAK, STRONG)
     capfd.readouterr()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
 
@@ -72,35 +55,20 @@ def test_rollback_needs_no_mlflow(
     assert "MLflow's aliases follow only with the next train" in said.err
 
 
-def test_rollback_without_an_earlier_champion_is_refused(
-    training: TrainingFlow,
-    home: Path,
-    write_pipeline: Write,
-    evertrain: Run,
-    capfd: pytest.CaptureFixture[str],
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        pytest.param("loans", "1 (champion)", id="no earlier champion"),
+        pytest.param("loan", "loans", id="a mistyped name"),
+    ],
+)
+def test_rollback_to_nothing_is_refused(
+    champions: Champions, evertrain: Run, answer: Answer, name: str, told: str
 ) -> None:
-    """There is nothing to go back to: exit 2, naming the versions there are."""
-    evertrain("train", str(write_pipeline()))
-    capfd.readouterr()
+    """Exit 2, naming the versions, or the pipelines, that there are."""
+    champions()
 
-    code = evertrain("rollback", "loans", "--json")
+    code = evertrain("rollback", name, "--json")
 
     assert code == 2
-    assert "1 (champion)" in answer(capfd)["error"]["message"]
-
-
-def test_rollback_of_an_unknown_pipeline_names_those_there_are(
-    training: TrainingFlow,
-    home: Path,
-    write_pipeline: Write,
-    evertrain: Run,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    """A mistyped name is told, with the names to choose from."""
-    evertrain("train", str(write_pipeline()))
-    capfd.readouterr()
-
-    code = evertrain("rollback", "loan", "--json")
-
-    assert code == 2
-    assert "loans" in answer(capfd)["error"]["message"]
+    assert told in answer()["error"]["message"]

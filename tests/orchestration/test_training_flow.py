@@ -15,6 +15,9 @@ from flows.launch import TrainingFlow
 
 pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("prefect")]
 Write = Callable[..., Path]
+WEAK = "sklearn.dummy.DummyClassifier"
+STRONG = "sklearn.discriminant_analysis.LinearDiscriminantAnalysis"
+SAME = "training.params={tol: 0.001}"
 
 
 def opened(path: Path) -> Pipeline:
@@ -29,7 +32,7 @@ def kinds(path: Path) -> list[str]:
 
 def test_the_first_version_is_promoted(training: TrainingFlow, home: Path, write_pipeline: Write) -> None:
     """With no champion to beat, the first version is promoted and the journal tells it in order."""
-    path = write_pipeline()
+    path = write_pipeline(estimator="sklearn.linear_model.LogisticRegression")
 
     outcome = training(str(path))
 
@@ -53,14 +56,11 @@ def test_an_unchanged_run_gives_the_earlier_answer(
     assert kinds(path).count("registered") == 1
 
 
-def test_an_equal_challenger_is_held_and_the_champion_stays(
-    training: TrainingFlow, home: Path, write_pipeline: Write
-) -> None:
+def test_an_equal_challenger_is_held_and_the_champion_stays(training: TrainingFlow, champions: Write) -> None:
     """A model that isn't better keeps its number and its reasons, and doesn't serve."""
-    path = write_pipeline()
-    training(str(path))
+    path = champions()
 
-    held = training(str(path), overrides=["training.params={C: 0.999999}"])
+    held = training(str(path), overrides=[SAME])
 
     assert (held.decision, held.version) == ("held", 2)
     assert held.champion is not None
@@ -70,14 +70,11 @@ def test_an_equal_challenger_is_held_and_the_champion_stays(
     assert (state.champion, state.versions[2].status) == (1, "held")
 
 
-def test_a_better_challenger_takes_the_title(
-    training: TrainingFlow, home: Path, write_pipeline: Write
-) -> None:
+def test_a_better_challenger_takes_the_title(training: TrainingFlow, champions: Write, home: Path) -> None:
     """A champion that learnt nothing loses to one that did, and MLflow's aliases follow."""
-    path = write_pipeline(estimator="sklearn.dummy.DummyClassifier")
-    training(str(path))
+    path = champions(WEAK)
 
-    outcome = training(str(path), overrides=["training.estimator=sklearn.linear_model.LogisticRegression"])
+    outcome = training(str(path), overrides=[f"training.estimator={STRONG}"])
 
     assert (outcome.decision, outcome.version) == ("promoted", 2)
     gain = next(gate for gate in outcome.gates if gate.type == "beats_champion")
@@ -88,13 +85,11 @@ def test_a_better_challenger_takes_the_title(
 
 
 def test_a_held_run_is_judged_again_once_the_champion_changed(
-    training: TrainingFlow, home: Path, write_pipeline: Write
+    training: TrainingFlow, champions: Write
 ) -> None:
     """The key of a held run is no verdict for ever: it is judged against whoever is champion."""
-    path = write_pipeline(estimator="sklearn.dummy.DummyClassifier")
-    training(str(path))
-    training(str(path), overrides=["training.estimator=sklearn.linear_model.LogisticRegression"])
-    weak = ["training.params={strategy: uniform}"]
+    path = champions(WEAK, STRONG)
+    weak = ["training.estimator=sklearn.neighbors.KNeighborsClassifier", "training.params={n_neighbors: 1}"]
     assert training(str(path), overrides=weak).decision == "held"
     assert training(str(path), overrides=weak).cached
     from evertrain.release import decide_rolled_back
@@ -141,7 +136,7 @@ def test_bad_data_is_told_before_what_it_broke(
     )
 
     with pytest.raises(DataRefused, match="income"):
-        training(str(path), overrides=["training.params={solver: lbfgs, dual: true}"])
+        training(str(path), overrides=["training.params={solver: svd, shrinkage: 0.5}"])
 
 
 def test_a_step_that_fails_on_good_data_keeps_its_error(
@@ -156,8 +151,8 @@ def test_a_step_that_fails_on_good_data_keeps_its_error(
         """
     )
 
-    with pytest.raises(TrainingError, match="dual"):
-        training(str(path), overrides=["training.params={solver: lbfgs, dual: true}"])
+    with pytest.raises(TrainingError, match="shrinkage"):
+        training(str(path), overrides=["training.params={solver: svd, shrinkage: 0.5}"])
 
 
 def test_a_second_train_meets_the_living_first(
@@ -172,15 +167,13 @@ def test_a_second_train_meets_the_living_first(
 
 
 def test_an_alias_that_was_moved_by_hand_is_put_back_and_journalled(
-    training: TrainingFlow, home: Path, write_pipeline: Write
+    training: TrainingFlow, champions: Write, home: Path
 ) -> None:
     """MLflow's alias mirrors the journal and never leads; who moved it can read what to use instead."""
-    path = write_pipeline(estimator="sklearn.dummy.DummyClassifier")
-    training(str(path))
-    training(str(path), overrides=["training.estimator=sklearn.linear_model.LogisticRegression"])
+    path = champions(WEAK, STRONG)
     move_alias(home, "champion", 1)
 
-    training(str(path), overrides=["training.seed=1"])
+    training(str(path), overrides=[f"training.estimator={STRONG}", SAME])
 
     assert aliases(home)["champion"] == 2
     entries, _ = opened(path).journal.read()
@@ -189,13 +182,11 @@ def test_an_alias_that_was_moved_by_hand_is_put_back_and_journalled(
     assert "evertrain rollback loans" in repair.reason
 
 
-def test_a_run_shows_in_prefect_with_its_tasks_and_artifacts(
-    training: TrainingFlow, home: Path, write_pipeline: Write
-) -> None:
+def test_a_run_shows_in_prefect_with_its_tasks_and_artifacts(champions: Write) -> None:
     """Prefect's API knows the run's tasks by name, its verdicts as tables and its place in MLflow."""
     from prefect.client.orchestration import get_client
 
-    training(str(write_pipeline()))
+    champions()
 
     with get_client(sync_client=True) as client:
         tasks = {run.name for run in client.read_task_runs(limit=200)}
@@ -207,15 +198,14 @@ def test_a_run_shows_in_prefect_with_its_tasks_and_artifacts(
     assert shown <= keys
 
 
-def test_the_page_of_a_run_lies_in_the_store_and_in_mlflow(
-    training: TrainingFlow, home: Path, write_pipeline: Write
-) -> None:
+def test_the_page_of_a_run_lies_in_the_store_and_in_mlflow(champions: Write, home: Path) -> None:
     """Each version has one HTML page that tells its decision."""
-    outcome = training(str(write_pipeline()))
+    _, state = opened(champions()).journal.read()
+    run_id = state.versions[1].run_id
 
     page = (home / "store" / "reports" / "loans" / "1.html").read_text()
     assert "promoted" in page
-    assert list((home / "mlartifacts").rglob(f"{outcome.run_id}/artifacts/report.html"))
+    assert list((home / "mlartifacts").rglob(f"{run_id}/artifacts/report.html"))
 
 
 def aliases(home: Path) -> dict[str, int]:
