@@ -22,7 +22,7 @@ from evertrain.datasets import ingest
 from evertrain.settings import read_settings
 from evertrain.storage import LocalStore
 
-# Three runs, each with an embedded Prefect: minutes on a busy machine.
+# Two runs, the first with an embedded Prefect: minutes on a busy machine.
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).parents[2]
@@ -67,10 +67,12 @@ class Laptop:
 
 @pytest.fixture
 def laptop(tmp_path: Path) -> Laptop:
-    """With three months of flights."""
+    """With every tenth flight of three months."""
     (tmp_path / "data" / "flights").mkdir(parents=True)
     for month in ("01", "02", "03"):
-        shutil.copy(ROOT / "data" / "flights" / f"2013-{month}.parquet", tmp_path / "data" / "flights")
+        whole = pq.read_table(ROOT / "data" / "flights" / f"2013-{month}.parquet")
+        tenth = whole.take(pa.array(range(0, whole.num_rows, 10)))
+        pq.write_table(tenth, tmp_path / "data" / "flights" / f"2013-{month}.parquet")
     return Laptop(tmp_path)
 
 
@@ -109,14 +111,13 @@ def test_postgres_and_s3_give_what_files_give(
     code, from_postgres = laptop.run("train")
     again_code, again = laptop.run("train")
     laptop.read_from(f'{{type: files, uri: "s3://{s3_bucket}/flights/*.parquet"}}')
-    s3_code, from_s3 = laptop.run("train")
+    s3_code, from_s3 = laptop.run("check", "--data")
 
     assert (code, from_postgres["decision"]) == (0, "promoted")
     assert from_postgres["snapshot"]["digest"] == from_files.snapshot.digest
     assert (again_code, again["cached"], again["version"]) == (0, True, 1)
-    # An equal model is no better: the champion keeps its title.
-    assert (s3_code, from_s3["decision"]) == (10, "held")
-    assert from_s3["snapshot"] == from_postgres["snapshot"]
+    assert s3_code == 0
+    assert from_s3["data"]["snapshot"]["digest"] == from_files.snapshot.digest
     kept = laptop.everything_kept()
     assert "WAREHOUSE_URL" in kept
     assert "pg-made-up-secret" not in kept

@@ -111,8 +111,8 @@ def wait_for_version(address: str, version: int) -> None:
         time.sleep(0.2)
 
 
-def test_the_loop_needs_nothing_of_its_store_but_an_address(laptop: Laptop) -> None:
-    """Train, serve, check, retrain, swap, roll back and verify, the store on S3 by one setting."""
+def test_the_loop_needs_nothing_of_its_store_but_an_address(laptop: Laptop, s3_server: Any) -> None:
+    """Train, serve, check, retrain, swap, roll back; the store on S3 by one setting, its key in no file."""
     code, first = laptop.run("train", "loans.yaml", "--as-of", "2024-01-31")
     assert (code, first["decision"], first["version"]) == (0, "promoted", 1)
     assert laptop.run("train", "loans.yaml", "--as-of", "2024-01-31") == (0, {**first, "cached": True})
@@ -128,7 +128,10 @@ def test_the_loop_needs_nothing_of_its_store_but_an_address(laptop: Laptop) -> N
 
     code, verdict = laptop.run("audit", "verify", "loans")
     assert code == 0, verdict
-    assert not (laptop.folder / "home" / "store").exists()
+    home = laptop.folder / "home"
+    assert not (home / "store").exists()
+    secret = s3_server.secret_key.encode()
+    assert not [path for path in home.rglob("*") if path.is_file() and secret in path.read_bytes()]
 
 
 def test_a_store_that_does_not_answer_is_told_in_bounded_time(laptop: Laptop) -> None:
