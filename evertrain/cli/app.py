@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from evertrain.cli import audit, check, demo, down, drift, init, rollback, serve, train
+from evertrain.cli import audit, check, demo, deploy, down, drift, init, rollback, serve, train
 from evertrain.cli.console import INTERRUPTED, answer_usage_error
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ app.command("drift", epilog=drift.EXAMPLES)(drift.drift)
 app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
 app.command("rollback", epilog=rollback.EXAMPLES)(rollback.rollback)
 app.command("demo", epilog=demo.EXAMPLES)(demo.demo)
+app.command("deploy", epilog=deploy.EXAMPLES)(deploy.deploy)
 app.command("down", epilog=down.EXAMPLES)(down.down)
 app.add_typer(audit.app, name="audit")
 

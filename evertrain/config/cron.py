@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+LONGEST = dict(enumerate((31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31), start=1))
 DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 
 # Each field's name, least and greatest value, and the words that stand for values.
@@ -27,7 +29,28 @@ def explain_cron(text: str) -> str | None:
         if not all(_is_item(item, least, most, words) for item in field.upper().split(",")):
             forms = f"*, a value from {least} to {most}, a range a-b, a step */n or a list of these"
             return f"{name} as {forms}, not {field}"
-    return None
+    return None if _ever_comes(fields) else "a day that its months have: this one never comes"
+
+
+def _ever_comes(fields: list[str]) -> bool:
+    """Whether there is a day on which the schedule is due; 30 February is none."""
+    _, _, days, months, weekday = (field.upper() for field in fields)
+    # Where both days are given, cron takes either.
+    if weekday != "*":
+        return True
+    longest = max(LONGEST[month] for month in _values(months, 12, dict(FIELDS[3][3])))
+    return min(_values(days, 31, {})) <= longest
+
+
+def _values(field: str, most: int, words: dict[str, int]) -> Iterator[int]:
+    """List the values, counted from 1, that a sound *field* stands for."""
+    for item in field.split(","):
+        match = ITEM.fullmatch(item)
+        assert match is not None
+        low = _number(match["low"] or "1", words) or 1
+        step = int(match["step"] or 0)
+        last = match["high"] or (None if step or match["low"] is None else match["low"])
+        yield from range(low, (_number(last, words) or most if last else most) + 1, step or 1)
 
 
 def _is_item(item: str, least: int, most: int, words: dict[str, int]) -> bool:

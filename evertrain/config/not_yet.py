@@ -5,7 +5,7 @@ from __future__ import annotations
 from evertrain.config import PipelineConfig
 from evertrain.config.faults import Fault, fault_at
 
-DORMANT = ("labels", "serving", "batch", "schedule", "notify")
+DORMANT = ("labels", "serving", "batch")
 WORDS = "is not yet supported by this version"
 
 
@@ -14,7 +14,7 @@ def find_dormant(config: PipelineConfig) -> tuple[str, ...]:
     sections = [name for name in DORMANT if name in config.model_fields_set]
     judged = any(gate.type == "slices" for gate in config.evaluation.gates)
     unjudged = ["evaluation.slices"] if config.evaluation.slices and not judged else []
-    return (*sections, *(["drift.schedule"] if config.drift.schedule else []), *unjudged)
+    return (*sections, *unjudged)
 
 
 def find_not_yet(config: PipelineConfig, *, has_champion: bool = False) -> list[Fault]:

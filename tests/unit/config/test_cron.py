@@ -16,6 +16,9 @@ from evertrain.config.cron import explain_cron
         "59 23 31 12 7",
         "5/10 * * * 0",
         " 0  3 * * SUN ",
+        "0 0 29 2 *",
+        "0 0 31 */2 *",
+        "0 0 30 2 MON",
     ],
 )
 def test_five_valid_fields_are_a_schedule(text):
@@ -49,3 +52,9 @@ def test_other_than_five_fields_is_none(text):
 def test_a_wrong_field_is_named(text, words):
     """With what it may be."""
     assert words in str(explain_cron(text))
+
+
+@pytest.mark.parametrize("text", ["0 0 30 2 *", "0 0 31 4,6,9-NOV/2 *", "5 4 30,31 FEB *", "0 0 31/1 2 *"])
+def test_a_day_that_never_comes_is_no_schedule(text):
+    """A scheduler would look for it for ever."""
+    assert "never comes" in str(explain_cron(text))

@@ -57,11 +57,23 @@ def test_all_else_does_not_hinder():
 def test_what_nothing_acts_on_yet_is_named_where_it_is_set():
     """Only what the YAML says: defaults surprise nobody."""
     config = make_config(
-        evaluation={"task": "regression", "slices": ["a"]}, drift={"schedule": "0 * * * *"}, notify=[]
+        evaluation={"task": "regression", "slices": ["a"]},
+        labels={"source": {"type": "files", "uri": "l.csv"}, "join": "prediction_id", "column": "y"},
     )
 
-    assert find_dormant(config) == ("notify", "drift.schedule", "evaluation.slices")
+    assert find_dormant(config) == ("labels", "evaluation.slices")
     assert find_dormant(make_config()) == ()
+
+
+def test_schedules_and_notices_are_acted_on():
+    """`deploy` registers the schedules, the flows send the notices: neither is told to be dormant."""
+    config = make_config(
+        schedule={"train": "0 3 * * 1"},
+        drift={"schedule": "0 * * * *"},
+        notify=[{"type": "email", "url_env": "X"}],
+    )
+
+    assert find_dormant(config) == ()
 
 
 def test_slices_that_a_gate_judges_are_not_dormant():
