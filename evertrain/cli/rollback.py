@@ -10,6 +10,7 @@ import typer
 from evertrain.cli.console import command
 
 if TYPE_CHECKING:
+    from evertrain.journal import Entry
     from evertrain.release import PipelineState
     from evertrain.settings import Settings
 
@@ -55,6 +56,15 @@ def rollback(
                 f"[bold]{name}[/] serves version [bold]{state.champion}[/] again "
                 f"(it was {entry.data['from']}). See `evertrain audit show {name}`."
             )
+        tell_others(settings, name, entry, state)
+
+
+def tell_others(settings: Settings, name: str, entry: Entry, state: PipelineState) -> None:
+    """Tell those whom the pipeline's YAML names."""
+    from flows.notices import notify_rollback
+
+    was = int(str(entry.data["from"]))
+    notify_rollback(name, to=state.champion or 0, was=was, reason=entry.reason, settings=settings)
 
 
 def follow_with_aliases(settings: Settings, name: str, state: PipelineState) -> None:

@@ -22,6 +22,7 @@ TRAIN_TITLES = {
     "rollout": "rollout of version {version} begun",
     "held": "version {version} held",
 }
+RETRAIN_TITLES = {"none": "not retrained", "failed": "the retrain failed"}
 FAILED_TITLES = {"refused": "{what} ended, the data was refused", "failed": "{what} failed"}
 
 
@@ -60,7 +61,9 @@ def tell_check(outcome: DriftOutcome, subject: Subject) -> Notice:
     """Tell what a drift check found, and what became of the retrain that it started, if it did."""
     titles = {"steady": "steady", "too_little_data": "too little new data to tell drift"}
     trained = outcome.train
-    retrained = f"version {trained.version} {trained.decision}" if trained else f"retrain {outcome.retrain}"
+    retrained = RETRAIN_TITLES.get(outcome.retrain, f"retrain: {outcome.retrain}")
+    if trained:
+        retrained = f"retrained: version {trained.version} {trained.decision}"
     summary = outcome.model_dump(mode="json", exclude={"columns", "train"})
     summary["drifted_columns"] = [column.name for column in outcome.columns if column.drifted][:MOST_COLUMNS]
     summary["train"] = trained and _train_summary(trained)
@@ -179,10 +182,10 @@ def _why(outcome: TrainOutcome) -> str:
 def _drift_lines(outcome: DriftOutcome) -> list[str]:
     drifted = [column.name for column in outcome.columns if column.drifted]
     listed = ", ".join(drifted[:MOST_COLUMNS]) or "none"
-    share = f"{outcome.share:.0%} of the columns drifted, {outcome.max_share:.0%} may: {listed}"
     lines = [f"Version {outcome.champion} as of {outcome.as_of:%Y-%m-%d %H:%M}: {_shorten(outcome.why)}"]
     if outcome.share is not None:
-        lines.append(_shorten(share))
+        said = f"{outcome.share:.0%} of the columns drifted, {outcome.max_share:.0%} may: {listed}"
+        lines.append(_shorten(said))
     if outcome.failure:
         lines.append(f"The retrain failed: {_shorten(outcome.failure.message)}")
     return lines
