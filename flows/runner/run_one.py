@@ -1,0 +1,94 @@
+"""Owns one flow run in a process of its own: by its id, with Prefect's engine, and gone with the runner."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from typing import NoReturn
+from uuid import UUID
+
+GRACE_SECONDS = 2.0
+TERMINATED = 128 + signal.SIGTERM
+
+
+def be_run(run_id: UUID, lifeline: int, say_started: Callable[[], None]) -> NoReturn:
+    """Be the process of the flow run *run_id*: retries, states and crashes are told as Prefect tells them.
+
+    The interpreter isn't torn down at the end: with all libraries loaded that takes two seconds.
+
+    Args:
+        run_id: A flow run of a deployment, in the state Pending.
+        lifeline: A file descriptor that comes to its end with the runner, kill -9 included.
+        say_started: Called when the run and its flow were found, before anything of it is done.
+    """
+    signal.signal(signal.SIGTERM, _end_now)
+    end_with_line(lifeline)
+    code = 1
+    try:
+        _run_by_engine(run_id, say_started)
+        code = 0
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        _leave(code)
+
+
+def end_with_line(lifeline: int) -> None:
+    """Watch from a thread that *lifeline* is held open at its other end; end this process when it isn't."""
+    threading.Thread(target=_watch, args=(lifeline,), daemon=True, name="lifeline").start()
+
+
+def _watch(lifeline: int) -> None:
+    os.read(lifeline, 1)  # nobody ever writes: it returns at the end
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE_SECONDS)
+    os._exit(1)
+
+
+def _run_by_engine(run_id: UUID, say_started: Callable[[], None]) -> None:
+    from prefect.engine import handle_engine_signals
+    from prefect.flow_engine import load_flow, load_flow_run, run_flow
+    from prefect.logging.loggers import flow_run_logger
+
+    with handle_engine_signals(run_id):
+        run = load_flow_run(run_id)
+        logger = flow_run_logger(run)
+        try:
+            flow = load_flow(run)
+        except Exception:
+            logger.exception("The deployment's flow can't be loaded")
+            raise
+        say_started()
+        run_flow(flow, flow_run=run, error_logger=logger)  # type: ignore[arg-type]  # an adapter, as Prefect passes it
+
+
+def _end_now(*_: object) -> None:
+    """Prefect's engine has told how the run ended, and raises the signal again: no more is left to do."""
+    _leave(TERMINATED)
+
+
+def _leave(code: int) -> NoReturn:
+    from flows.local_server import flush_prefect
+
+    flush_prefect()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def main(run_id: str, lifeline: str) -> None:
+    """Run as ``python -m flows.runner.run_one RUN_ID LIFELINE``."""
+    # Before scikit-learn is imported: OpenMP's threads would spin while they wait.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    be_run(UUID(run_id), int(lifeline), lambda: None)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])
