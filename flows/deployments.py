@@ -164,7 +164,7 @@ def describe_training(config: PipelineConfig) -> str:
     rules = ["A version takes over when none of its gates says no:", "", *(gates or ["- no gate"])]
     strategy = config.promotion.strategy.model_dump(mode="json", exclude_none=True)
     words = f"Promotion: {_spell_kind(strategy)}; approval {config.promotion.approval}."
-    return "\n".join([*_introduce(config), *rules, "", words])
+    return "\n".join([*_introduce(config), *rules, "", words, "", _spell_due(config.schedule.train, config)])
 
 
 def describe_check(config: PipelineConfig) -> str:
@@ -184,7 +184,8 @@ def describe_check(config: PipelineConfig) -> str:
         f"Retrains on {retrain}, once {confirm.checks} of {confirm.of} checks agree; cooldown {cooldown}."
     )
     head = f"Compares {current} with the champion's {drift.reference} rows and looks for:"
-    return "\n".join([*_introduce(config), head, "", *rules, "", policy])
+    due = _spell_due(drift.schedule, config)
+    return "\n".join([*_introduce(config), head, "", *rules, "", policy, "", due])
 
 
 def _introduce(config: PipelineConfig) -> list[str]:
@@ -193,6 +194,10 @@ def _introduce(config: PipelineConfig) -> list[str]:
     task = config.evaluation.task.replace("_", " ")
     learnt = f"Learns `{config.data.target}` ({task}) with `{config.training.estimator}`."
     return [*lines, owner + learnt, ""]
+
+
+def _spell_due(cron: str | None, config: PipelineConfig) -> str:
+    return f"Due: `{cron}` ({config.schedule.timezone})." if cron else "Due: only when asked."
 
 
 def _spell_kind(facts: Json) -> str:
