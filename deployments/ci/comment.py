@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -83,7 +84,8 @@ def spell_body(path: Path, name: str, page: str) -> str:
     head = f"{marker(name)}\n"
     tail = f"\n\n[The job]({page})\n"
     if path.is_file():
-        text = path.read_text("utf-8").strip()
+        # A value of the data may look like a mention: nobody is to be called by one.
+        text = re.sub(r"@(?=\w)", "@\u200b", path.read_text("utf-8").strip())
     else:
         text = f"## {name}: failed\n\nThe job ended before evertrain could train."
     room = MOST_CHARACTERS - len(head) - len(tail)
