@@ -50,6 +50,7 @@ def plan_lines(plan: Plan) -> list[tuple[str, str]]:
         ("drift", plan.drift),
         ("schedule", plan.schedule),
         ("serving", plan.serving),
+        ("notify", "; ".join(plan.notify)),
     ]
     return [(name, value) for name, value in lines if value]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from evertrain.config.faults import refuse
 from evertrain.config.not_yet import find_dormant, find_not_yet
 from evertrain.config.query_syntax import computed_columns
 from evertrain.durations import spell_duration
+from evertrain.notifiers import spell_notifiers
 from evertrain.records import Label, Record, Task
 from evertrain.settings import Settings
 
@@ -43,6 +45,7 @@ class Plan(Record):
     drift: str
     schedule: str
     serving: str
+    notify: tuple[str, ...]
     not_yet: tuple[str, ...]
     dormant: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -78,6 +81,7 @@ def build_plan(config: PipelineConfig, settings: Settings) -> Plan:
         drift=_spell_drift(config.drift, config.schedule.timezone),
         schedule=_spell_schedule(config.schedule.train, config.schedule.timezone),
         serving=_spell_serving(config.serving),
+        notify=spell_notifiers(config.notify, os.environ),
         not_yet=tuple(fault.line for fault in find_not_yet(config)),
         dormant=find_dormant(config),
         warnings=tuple(_find_warnings(config)),

@@ -133,6 +133,15 @@ def send_to_all(
             )
 
 
+def spell_notifiers(notifiers: Sequence[Notifier], environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Say by what each notifier tells, and where *environment* lacks its address: runs may have another."""
+    return tuple(
+        f"{notifier.type}, to the address in {notifier.url_env}"
+        + ("" if environment.get(notifier.url_env, "").strip() else " (not set here)")
+        for notifier in notifiers
+    )
+
+
 def _send(notifier: Notifier, notice: Notice, environment: Mapping[str, str]) -> str | None:
     """Send by one; gives why it couldn't be, None where it was."""
     address = environment.get(notifier.url_env, "").strip()

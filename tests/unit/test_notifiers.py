@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from evertrain.notifiers import Notice, Notifier, posts, send_to_all
+from evertrain.notifiers import Notice, Notifier, posts, send_to_all, spell_notifiers
 
 NOTICE = Notice(
     title="flights: version 7 promoted",
@@ -249,6 +249,13 @@ def test_a_mail_is_sent_by_a_real_server() -> None:
     said = "".join(part.get_content() for part in mail.walk() if part.get_content_maintype() == "text")
     assert "Next: evertrain audit show flights" in said
     assert "apprise" not in str(mail["from"]).lower()
+
+
+def test_check_says_where_an_address_is_missing() -> None:
+    """A plan names the variables, never what they hold, and those that aren't set where it is made."""
+    told = spell_notifiers([notifier("webhook", "A"), notifier("email", "B")], {"A": SECRET, "B": " "})
+
+    assert told == ("webhook, to the address in A", "email, to the address in B (not set here)")
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
