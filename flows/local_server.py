@@ -22,6 +22,7 @@ from flows.prefect_faults import spell_room
 from flows.server.record import ServerRecord, find_server, resolve_home, write_record
 from flows.server.terms import MODULE, Terms
 from flows.server.use import starting, unused, using
+from flows.up.record import find_up
 
 START_SECONDS = 120.0
 STOP_SECONDS = 10.0
@@ -136,7 +137,7 @@ def _find_or_start(settings: Settings, stays: bool, stack: ExitStack) -> LocalSe
     """Use the home's server until *stack* is closed; one that doesn't stay is ended then."""
     home = settings.prefect_home
     try:
-        with starting(home):
+        with _turn_to_start(settings):
             _end_outdated(home)
             stack.enter_context(using(home))
             found = find_server(home)
@@ -147,6 +148,28 @@ def _find_or_start(settings: Settings, stays: bool, stack: ExitStack) -> LocalSe
         raise _unwritable(settings, error) from error
     stack.callback(server.leave if stays else server.stop)
     return server
+
+
+@contextmanager
+def _turn_to_start(settings: Settings) -> Iterator[None]:
+    """Be the only one that may start this home's server; one that an ``up`` is to start is waited for.
+
+    Raises:
+        ServiceError: It didn't come.
+    """
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        with starting(settings.prefect_home):
+            up = find_up(settings.home)
+            if find_server(settings.prefect_home) or not (up and up.serves_prefect):
+                yield
+                return
+        if time.monotonic() > deadline:
+            raise ServiceError(
+                f"`evertrain up` (pid {up.process.pid}) runs for {settings.home}, but its Prefect server "
+                f"didn't come within {START_SECONDS:.0f} s. See its log, or end it with `evertrain down`."
+            )
+        time.sleep(POLL_SECONDS)
 
 
 def _end_outdated(home: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from evertrain.errors import ServiceError
 from evertrain.mlflow_client import without_credentials
 from evertrain.settings import Settings
+from flows.server.record import find_server
 
 TEXT_LIMIT = 300
 BYTES_IN_MB = 1_000_000
@@ -34,13 +35,19 @@ def prefect_faults_told(settings: Settings) -> Iterator[None]:
 
 def _whose(settings: Settings) -> str:
     if settings.prefect_api_url is None:
-        return "The embedded Prefect server failed"
+        return "The local Prefect server failed"
     return f"The Prefect server at {without_credentials(settings.prefect_api_url)} can't be used"
 
 
 def _advice(settings: Settings) -> str:
     if settings.prefect_api_url is None:
-        return f"{spell_room(settings.prefect_home)} Its log is {settings.prefect_home / 'server.log'}."
+        log = settings.prefect_home / "server.log"
+        if find_server(settings.prefect_home) is None:
+            return (
+                f"It has ended in the middle. {spell_room(settings.prefect_home)} Its log is {log}. Type the "
+                "command again: another server is started, and what was done isn't done again."
+            )
+        return f"{spell_room(settings.prefect_home)} Its log is {log}."
     return "See that it runs and PREFECT_API_URL is its address, ending in /api, or unset it."
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import json
 import os
@@ -14,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,9 @@ GRACE_SECONDS = 10
 FORGOTTEN = ("PORT", "PYTHONUNBUFFERED")
 S3_START_SECONDS = 60
 SERVERS = {"s3_server": "s3", "postgres_url": "postgres"}
+# By this coverage.py tells children to measure themselves. Under its tracer a server takes twice as long.
+MEASURE = "COVERAGE_PROCESS_CONFIG"
+MEASURED = pytest.StashKey[str | None]()
 OURS = ("EVERTRAIN_", "MLFLOW_", "PREFECT_", "AWS_", "GITHUB_")
 
 
@@ -181,6 +185,14 @@ class S3Server:
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Measure the children of unit tests, which are small, and no server or command."""
+    kept = item.config.stash.setdefault(MEASURED, os.environ.pop(MEASURE, None))
+    if kept is not None and item.nodeid.startswith("tests/unit/"):
+        os.environ[MEASURE] = kept
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let one of xdist's workers run all that needs a server: it takes a while to start."""
     for item in items:
@@ -202,11 +214,15 @@ def s3_bucket(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     for name, value in s3_server.environment().items():
         monkeypatch.setenv(name, value)
     bucket = f"bucket-{secrets.token_hex(6)}"
-    client = s3_server.client()
+    client = administrator(s3_server)
     client.create_bucket(Bucket=bucket)
     yield bucket
     # With what is in it: SeaweedFS allows that, and has room for so many buckets only.
     client.delete_bucket(Bucket=bucket)
+
+
+# It takes longer to make than what a bucket's birth and end ask of it.
+administrator = functools.cache(S3Server.client)
 
 
 @contextmanager
@@ -234,60 +250,44 @@ def run_s3_server(folder: Path) -> Iterator[S3Server]:
 
 def weed_command(folder: Path, server: S3Server, ports: list[int]) -> list[str]:
     """The command line of one master, volume server, filer and S3 gateway, on loopback."""
+    users = [
+        (server.access_key, server.secret_key, ["Admin", "Read", "List", "Tagging", "Write"]),
+        (server.reader_key, server.reader_secret, ["Read", "List"]),
+    ]
     identities = [
-        identity("admin", server.access_key, server.secret_key, "Admin", "Read", "List", "Tagging", "Write"),
-        identity("reader", server.reader_key, server.reader_secret, "Read", "List"),
+        {"name": key, "credentials": [{"accessKey": key, "secretKey": secret}], "actions": actions}
+        for key, secret, actions in users
     ]
     (folder / "identities.json").write_text(json.dumps({"identities": identities}))
     (folder / "data").mkdir()
-    options = {
-        "dir": folder / "data",
-        "ip": "127.0.0.1",
-        "ip.bind": "127.0.0.1",
-        "master.port": ports[0],
-        "master.electionTimeout": "1s",
-        "master.heartbeatInterval": "100ms",
-        "master.telemetry": "false",
-        "master.volumeSizeLimitMB": 64,
-        "master.volumePreallocate": "false",
-        "volume.port": ports[1],
-        "volume.max": 100,
-        "filer.port": ports[2],
-        "filer.localSocket": folder / "f.sock",
-        "s3": "true",
-        "s3.port": ports[3],
-        "s3.localSocket": folder / "s.sock",
-        "s3.config": folder / "identities.json",
-        "s3.iam": "false",
-        "s3.port.iceberg": 0,
-        "s3.port.lance": 0,
-    }
-    return [str(Path(sys.executable).with_name("weed")), "server", *(f"-{k}={v}" for k, v in options.items())]
-
-
-def identity(name: str, key: str, secret: str, *actions: str) -> dict[str, Any]:
-    """Describe one who may use the server, as SeaweedFS reads it."""
-    return {"name": name, "credentials": [{"accessKey": key, "secretKey": secret}], "actions": actions}
+    # No path of pytest's has a space in it.
+    options = f"""
+        -dir={folder}/data -ip=127.0.0.1 -ip.bind=127.0.0.1
+        -master.port={ports[0]} -master.electionTimeout=1s -master.heartbeatInterval=100ms
+        -master.telemetry=false -master.volumeSizeLimitMB=64 -master.volumePreallocate=false
+        -volume.port={ports[1]} -volume.max=100 -filer.port={ports[2]} -filer.localSocket={folder}/f.sock
+        -s3=true -s3.port={ports[3]} -s3.localSocket={folder}/s.sock -s3.config={folder}/identities.json
+        -s3.iam=false -s3.port.iceberg=0 -s3.port.lance=0
+    """
+    return [str(Path(sys.executable).with_name("weed")), "server", *options.split()]
 
 
 def free_ports(count: int) -> list[int]:
     """Ports that nobody listens on; SeaweedFS takes the one 10,000 above each too."""
-    found: list[int] = []
+    found: set[int] = set()
     while len(found) < count:
         port = 20000 + secrets.randbelow(12000)
-        if port not in found and is_free(port) and is_free(port + 10000):
-            found.append(port)
-    return found
+        found |= {port} if is_free(port) and is_free(port + 10000) else set()
+    return list(found)
 
 
 def is_free(port: int) -> bool:
     """Whether a server could listen on *port* now."""
     with socket.socket() as probe:
-        try:
+        with suppress(OSError):
             probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
+            return True
+    return False
 
 
 def wait_until_written(server: S3Server, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -7,29 +7,21 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from evertrain.errors import ConfigError, EvertrainError
-from evertrain.settings import Settings, read_settings
-
-CONFIGS = "configs"
-
-
-def deploy(settings: Settings) -> dict[str, Any]:
-    """Register each YAML that can be used, and tell what is wrong with the others.
-
-    Raises:
-        EvertrainError: The Prefect server can't be used.
-    """
-    return {"deployed": [], "wrong": []}
+from evertrain.errors import EvertrainError
+from evertrain.settings import read_settings
+from flows.deploying import DEFAULT, deploy_pipelines
 
 
-def main() -> None:
-    """Print what was deployed, or why it can't be."""
+def deploy() -> dict[str, Any]:
+    """Register each YAML that can be used, as `evertrain deploy` does; wrong ones are part of the answer."""
+    if not Path(*DEFAULT).is_dir():
+        return {}
     try:
-        answer = deploy(read_settings())
+        found = deploy_pipelines(DEFAULT, read_settings(), skip_wrong=True)
     except EvertrainError as error:
-        answer = {"error": error.message}
-    json.dump(answer, sys.stdout)
+        return {"error": error.message}
+    return {"deployed": found.model_dump(mode="json")}
 
 
 if __name__ == "__main__":
-    main()
+    json.dump(deploy(), sys.stdout)

@@ -10,12 +10,13 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from evertrain.errors import ServiceError
 from evertrain.mlflow_client import is_remote, tracking_uri, without_credentials
 from evertrain.settings import Settings
+from flows.deploying import Deployed
 from flows.local_server import end_process
 from flows.server.record import find_server
 from flows.server.use import find_users, starting, unused, using
@@ -53,13 +54,11 @@ class Standing:
 
     Attributes:
         addresses: Each part's page.
-        deployed: One row for each deployment, as `evertrain deploy --json` tells them.
-        wrong: What is wrong with the YAMLs that weren't deployed.
+        deployed: What is registered, and which YAMLs are wrong; None where there is no ``configs/``.
     """
 
     addresses: Mapping[str, str]
-    deployed: list[dict[str, Any]] = field(default_factory=list)
-    wrong: list[str] = field(default_factory=list)
+    deployed: Deployed | None
 
 
 def run_everything(settings: Settings, ports: Ports, say: Say, show: Callable[[Standing], None]) -> None:
@@ -74,7 +73,7 @@ def run_everything(settings: Settings, ports: Ports, say: Say, show: Callable[[S
     Raises:
         ServiceError: A port is taken, another ``up`` of this home runs, or a part can't be kept.
     """
-    with being_up(settings.home), ExitStack() as stack:
+    with being_up(settings.home, serves_prefect=settings.prefect_api_url is None), ExitStack() as stack:
         listener = _claim_ports(settings, ports, stack)
         watchdog = Watchdog()
         stack.callback(watchdog.close)
@@ -95,7 +94,7 @@ def _claim_ports(settings: Settings, ports: Ports, stack: ExitStack) -> socket.s
     if settings.prefect_api_url is None:
         listener = stack.enter_context(claim_port(ports.prefect, "Prefect's server", "--prefect-port"))
     if ports.mlflow is not None and not is_remote(settings):
-        claim_port(ports.mlflow, "MLflow's page", "--mlflow-port, or do without by --no-mlflow").close()
+        claim_port(ports.mlflow, "MLflow's page", "--mlflow-port (or --no-mlflow)").close()
     claim_port(ports.service, "the inference service", "--port").close()
     return listener
 
@@ -126,9 +125,9 @@ class Up:
         for part in parts:
             self._supervisor.start(part)
         standing = self._deploy(api_url)
-        self._supervisor.start(plan_runner(self._settings, api_url))
+        self._supervisor.start(plan_runner(self._settings))
         self._supervisor.wait_until_ready(parts)
-        write_up(self._settings.home, standing.addresses)
+        write_up(self._settings.home, standing.addresses, serves_prefect=listener is not None)
         return standing
 
     def _start_prefect(self, listener: socket.socket | None) -> str:
@@ -172,7 +171,7 @@ class Up:
         with tempfile.TemporaryFile("w+") as answer, tempfile.TemporaryFile("w+") as words:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "flows.up.deploying"],
-                env=part_environment(self._settings, api_url),
+                env=part_environment(self._settings),
                 stdin=subprocess.DEVNULL,
                 stdout=answer,
                 stderr=words,
@@ -182,7 +181,7 @@ class Up:
             answer.seek(0)
             words.seek(0)
             found = _read_answer(answer.read(), words.read())
-        return Standing(self._addresses(api_url), found["deployed"], found["wrong"])
+        return Standing(self._addresses(api_url), found)
 
     def _await(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + DEPLOY_SECONDS
@@ -209,9 +208,9 @@ class Up:
         return {**found, "service": service}
 
 
-def _read_answer(answer: str, words: str) -> dict[str, Any]:
+def _read_answer(answer: str, words: str) -> Deployed | None:
     try:
-        found: dict[str, Any] = json.loads(answer)
+        found = json.loads(answer)
     except ValueError:
         last = " | ".join(words.split("\n")[-LAST_LINES:]).strip()
         raise ServiceError(
@@ -219,4 +218,4 @@ def _read_answer(answer: str, words: str) -> dict[str, Any]:
         ) from None
     if "error" in found:
         raise ServiceError(found["error"])
-    return found
+    return Deployed.model_validate(found["deployed"]) if found else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import socket
@@ -164,42 +165,35 @@ def claim_port(port: int, what: str, option: str) -> socket.socket:
     try:
         return socket.create_server((LOOPBACK, port), backlog=256)
     except OSError as cause:
+        why = "is taken" if cause.errno == errno.EADDRINUSE else f"can't be had: {cause.strerror or cause}"
         raise ServiceError(
-            f"Port {port}, where {what} would be, is taken: {cause.strerror or cause}. "
-            f"Choose another one with {option}, or end what listens there.",
+            f"Port {port}, where {what} would be, {why}. "
+            f"Choose another one with {option}, or end what is there.",
             port=port,
         ) from cause
 
 
-def part_environment(settings: Settings, prefect_api_url: str) -> dict[str, str]:
-    """What a part of ours sees: this home, and the Prefect server that it is to use."""
-    return {
-        **os.environ,
-        **prefect_environment(settings),
-        "EVERTRAIN_HOME": str(settings.home),
-        "PREFECT_API_URL": prefect_api_url,
-    }
+def part_environment(settings: Settings) -> dict[str, str]:
+    """What a part of ours sees: this home, whose Prefect server it finds as every command does."""
+    return {**os.environ, **prefect_environment(settings), "EVERTRAIN_HOME": str(settings.home)}
 
 
-def plan_runner(settings: Settings, prefect_api_url: str) -> Program:
+def plan_runner(settings: Settings) -> Program:
     """Plan what runs the deployments."""
-    command = [sys.executable, "-P", "-m", "flows.runner"]
-    return Program("runner", command, part_environment(settings, prefect_api_url))
+    return Program("runner", [sys.executable, "-P", "-m", "flows.runner"], part_environment(settings))
 
 
 def plan_service(settings: Settings, port: int) -> Program:
     """Plan the inference service: of all pipelines there are, and of those that come."""
     command = [sys.executable, "-P", "-m", "evertrain.cli", "serve", "--port", str(port)]
-    environment = {**os.environ, "EVERTRAIN_HOME": str(settings.home)}
     health = f"http://{LOOPBACK}:{port}/health/live"
     command += ["--no-log-times", "--parent", str(os.getpid())]
-    return Program("service", command, environment, health=health)
+    return Program("service", command, part_environment(settings), health=health)
 
 
 def plan_mlflow(settings: Settings, port: int) -> Program:
     """Plan MLflow's pages over the embedded database."""
     command = [sys.executable, "-P", "-m", "evertrain.mlflow_pages", str(port)]
-    environment = {**os.environ, "EVERTRAIN_HOME": str(settings.home)}
     health = f"http://{LOOPBACK}:{port}/health"
     # MLflow's own launcher ends and leaves its server behind.
-    return Program("mlflow", command, environment, health=health, in_group=True)
+    return Program("mlflow", command, part_environment(settings), health=health, in_group=True)

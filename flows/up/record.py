@@ -6,7 +6,7 @@ import fcntl
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,17 @@ LOCK = "up.lock"
 
 @dataclass(frozen=True)
 class UpRecord:
-    """One running ``up``: its process, and where each of its parts can be looked at."""
+    """One running ``up``.
+
+    Attributes:
+        process: Its process.
+        addresses: Where each of its parts can be looked at; empty while it starts.
+        serves_prefect: Whether the home's Prefect server is a part of it, and not a server of the user's own.
+    """
 
     process: ProcessIdentity
-    addresses: Mapping[str, str] = field(default_factory=dict)
+    addresses: Mapping[str, str]
+    serves_prefect: bool
 
     def spell_addresses(self) -> str:
         """Spell the addresses in a line."""
@@ -30,7 +37,7 @@ class UpRecord:
 
 
 @contextmanager
-def being_up(home: Path) -> Iterator[None]:
+def being_up(home: Path, *, serves_prefect: bool) -> Iterator[None]:
     """Be the one ``up`` of *home* while the block runs.
 
     Raises:
@@ -50,16 +57,17 @@ def being_up(home: Path) -> Iterator[None]:
         except BlockingIOError:
             raise ServiceError(_taken(home)) from None
         try:
-            write_up(home, {})
+            write_up(home, {}, serves_prefect=serves_prefect)
             yield
         finally:
             (home / FILE).unlink(missing_ok=True)
 
 
-def write_up(home: Path, addresses: Mapping[str, str]) -> None:
+def write_up(home: Path, addresses: Mapping[str, str], *, serves_prefect: bool) -> None:
     """Note this process as *home*'s ``up``, with its addresses."""
     unfinished = home / f"{FILE}.unfinished"
-    unfinished.write_text(json.dumps(asdict(UpRecord(identify_process(), addresses))), encoding="utf-8")
+    record = UpRecord(identify_process(), addresses, serves_prefect)
+    unfinished.write_text(json.dumps(asdict(record)), encoding="utf-8")
     unfinished.replace(home / FILE)
 
 
@@ -67,7 +75,7 @@ def find_up(home: Path) -> UpRecord | None:
     """Find the living ``up`` of *home*."""
     try:
         found: dict[str, Any] = json.loads((home / FILE).read_bytes())
-        record = UpRecord(ProcessIdentity(**found["process"]), found["addresses"])
+        record = UpRecord(**found | {"process": ProcessIdentity(**found["process"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None
     return record if is_running(record.process) else None

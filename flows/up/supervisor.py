@@ -16,7 +16,7 @@ from evertrain.errors import ServiceError
 from flows.up.parts import Part
 from flows.up.watchdog import Watchdog, find_tree, kill_all
 
-READY_SECONDS = 180.0
+READY_SECONDS = 300.0
 STEADY_SECONDS = 60.0
 PAUSES_SECONDS = (1.0, 2.0, 4.0, 8.0)
 """How long a part that died is waited for; a part that dies once more is given up."""
