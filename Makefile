@@ -21,7 +21,7 @@ help:
 	@echo "make test      the tests (a few minutes)      make test-all  the slow ones too"
 	@echo "make lint      ruff, mypy --strict, import contracts, spelling"
 	@echo "make .venv     only the virtual environment   make data      only the example data"
-	@echo "make up        the service, on this machine   make docs      what there is to read"
+	@echo "make up        everything, on this machine    make docs      what there is to read"
 	@echo "make bench     the benchmarks (an hour)       make bench-training   one of them"
 	@echo "make full-G5   a claim's full-size proof       make lock      pin the dependencies again (needs uv)"
 
@@ -56,7 +56,7 @@ demo: .venv data
 	@.venv/bin/evertrain demo
 
 up: .venv
-	@.venv/bin/evertrain serve
+	@.venv/bin/evertrain up
 
 docs:
 	@echo "README.md              run it, configure it, read its output"

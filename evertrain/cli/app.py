@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from evertrain.cli import audit, check, demo, deploy, down, drift, init, rollback, serve, train
+from evertrain.cli import audit, check, demo, deploy, down, drift, init, rollback, serve, train, up
 from evertrain.cli.console import INTERRUPTED, answer_usage_error
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
 app.command("rollback", epilog=rollback.EXAMPLES)(rollback.rollback)
 app.command("demo", epilog=demo.EXAMPLES)(demo.demo)
 app.command("deploy", epilog=deploy.EXAMPLES)(deploy.deploy)
+app.command("up", epilog=up.EXAMPLES)(up.up)
 app.command("down", epilog=down.EXAMPLES)(down.down)
 app.add_typer(audit.app, name="audit")
 
