@@ -283,10 +283,9 @@ def free_ports(count: int) -> list[int]:
 
 def is_free(port: int) -> bool:
     """Whether a server could listen on *port* now."""
-    with socket.socket() as probe:
-        with suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return True
+    with socket.socket() as probe, suppress(OSError):
+        probe.bind(("127.0.0.1", port))
+        return True
     return False
 
 
