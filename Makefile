@@ -1,7 +1,7 @@
 # One Makefile for ever. Needs python3.11 or newer (with venv and pip) and make; everything else comes from the lock.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help .venv data demo test test-all lint up docs bench lock
+.PHONY: help .venv data demo test test-all lint up docs bench lock compose-check
 
 # These would leak the caller's Python into ours, or leave the libraries uncompiled (twice the start-up time).
 unexport PYTHONDONTWRITEBYTECODE PYTHONHOME PYTHONPATH PYTHONSTARTUP
@@ -23,6 +23,7 @@ help:
 	@echo "make .venv     only the virtual environment   make data      only the example data"
 	@echo "make up        everything, on this machine    make docs      what there is to read"
 	@echo "make bench     the benchmarks (an hour)       make bench-training   one of them"
+	@echo "make .env      secrets for docker-compose.yml make compose-check  tries that file whole (10 minutes)"
 	@echo "make full-G5   a claim's full-size proof       make lock      pin the dependencies again (needs uv)"
 
 # ── the virtual environment: by the lock, by hash, byte-compiled ─────────────────────────────────────────
@@ -106,3 +107,16 @@ lock:
 	@$(COMPILE) --extra serving --extra s3 --group build -c requirements.lock -o deployments/serving.lock
 	@$(COMPILE) --extra serving-native --extra s3 --group build -c requirements.lock -o deployments/serving-native.lock
 	@$(COMPILE) --extra training --extra postgres --group build -c requirements.lock -o deployments/flows.lock
+
+# ── Docker Compose ───────────────────────────────────────────────────────────────────────────────────────
+# Made once and never again: PostgreSQL keeps the passwords that it was first started with.
+.env:
+	@umask 077; while IFS= read -r line; do case $$line in \
+	*_PASSWORD=|*_SECRET=) echo "$$line$$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')";; *) echo "$$line";; esac; \
+	done < .env.example > $@
+	@echo "Wrote .env: random secrets, readable by you alone. Keep it." >&2
+
+# Builds the images, brings docker-compose.yml up, trains and predicts through it, takes it down. Where there is no
+# Docker or no way to the images: make compose-check COMPOSE_CHECK=--stand-ins (Debian, root; its head says what it needs)
+compose-check: .venv
+	@.venv/bin/python deployments/compose_check/check.py $(COMPOSE_CHECK)
