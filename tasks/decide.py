@@ -18,7 +18,7 @@ from evertrain.progress import step
 from evertrain.release.lifecycle import PipelineState
 from evertrain.release.retraining import decide_checked
 from tasks.check import Check
-from tasks.drift import Found, report_key
+from tasks.drift import Found
 from tasks.steps import step_task
 
 CAME_TO_A_DECISION = ("promoted", "held", "rollout")
@@ -136,6 +136,4 @@ def gather_evidence(outcome: DriftOutcome) -> dict[str, JSON]:
 
 def report_place(check: Check, found: Found) -> str | None:
     """Say where a person finds the page of a check; None where too little was seen to draw one."""
-    if found.drift is None:
-        return None
-    return f"{check.pipeline.store.where}/{report_key(check.config.name, found.as_of)}"
+    return found.page and f"{check.pipeline.store.where}/{found.page}"

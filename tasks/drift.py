@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import uuid
 from datetime import datetime
+from itertools import count
 
 from evertrain.datasets.current import CurrentRows, open_current, reference_rows
 from evertrain.drift import ColumnReader, evidently_snapshot, measure_drift, plan_drift
@@ -11,22 +13,27 @@ from evertrain.drift_records import DriftMeasured, DriftPlan
 from evertrain.errors import EvertrainError
 from evertrain.progress import step
 from evertrain.records import Record
+from evertrain.storage import Store
 from tasks.check import Check
 from tasks.steps import step_task
 
 logger = logging.getLogger("evertrain.drift")
+# Holds a check's name until its page is written; one that is killed leaves it.
+BEGUN = "<!doctype html><title>Drift check</title><p>This check is under way, or it was ended. <!-- {} -->"
 
 
 class Found(Record):
     """The newest rows beside the reference.
 
-    ``drift`` is None where they are too few to say anything, ``drawn`` whether Evidently drew them.
+    ``drift`` is None where they are too few to say anything, and so is ``page``, the key of the check's own
+    page in the store. ``drawn`` says whether Evidently drew them.
     """
 
     as_of: datetime
     reference_rows: int
     current_rows: int
     drift: DriftMeasured | None = None
+    page: str | None = None
     drawn: bool = False
 
 
@@ -54,9 +61,10 @@ def compare(check: Check, current: CurrentRows) -> Found:
     plan = bundle.drift or plan_drift(bundle.signature.features)
     drift = measure_drift(plan, reference, current, max_share=check.config.drift.max_share)
     drawn = draw(check, plan, drift, (reference, current))
+    page = claim_page(check.pipeline.store, check.config.name, found.as_of)
     if drawn is not None:
-        check.pipeline.store.put(report_key(check.config.name, found.as_of, "-evidently"), drawn)
-    return found.model_copy(update={"drift": drift, "drawn": drawn is not None})
+        check.pipeline.store.put(evidently_key(page), drawn)
+    return found.model_copy(update={"drift": drift, "page": page, "drawn": drawn is not None})
 
 
 def draw(
@@ -71,6 +79,15 @@ def draw(
     return drawn.html if drawn else None
 
 
-def report_key(pipeline: str, as_of: datetime, kind: str = "") -> str:
-    """Name a check's page in the store, by the moment it looked at."""
-    return f"reports/{pipeline}/drift-{as_of:%Y%m%dT%H%M%SZ}{kind}.html"
+def claim_page(store: Store, pipeline: str, as_of: datetime) -> str:
+    """Take a name for a check's page, by the moment it looked at; of two checks each has its own."""
+    # No two alike: a store may take a text that is there already for one's own.
+    begun = BEGUN.format(uuid.uuid4().hex).encode()
+    first = f"reports/{pipeline}/drift-{as_of:%Y%m%dT%H%M%SZ}"
+    names = (first if number == 1 else f"{first}-{number}" for number in count(1))
+    return next(key for key in (f"{name}.html" for name in names) if store.put_if_absent(key, begun))
+
+
+def evidently_key(page: str) -> str:
+    """Name Evidently's page, which lies beside the check's own."""
+    return f"{page.removesuffix('.html')}-evidently.html"

@@ -9,21 +9,21 @@ from evertrain.progress import step
 from evertrain.reports.drift_report import render_drift
 from tasks.artifacts import artifact_key
 from tasks.check import Check
-from tasks.drift import Found, report_key
+from tasks.drift import Found, evidently_key
 from tasks.steps import step_task
 
 
 @step_task("report")
 def drift_report_task(check: Check, found: Found, outcome: DriftOutcome) -> None:
     """Write the page that tells the check: decision, columns, new labels, and what was done."""
-    if outcome.report is None:
+    if found.page is None:
         return
     with step("report", check.seconds) as note:
-        evidently = report_key(outcome.pipeline, found.as_of, "-evidently") if found.drawn else None
-        page = render_drift(check.config, outcome, evidently=evidently and evidently.rpartition("/")[2])
-        check.pipeline.store.put(report_key(outcome.pipeline, found.as_of), page.encode())
+        evidently = evidently_key(found.page).rpartition("/")[2] if found.drawn else None
+        page = render_drift(check.config, outcome, evidently=evidently)
+        check.pipeline.store.put(found.page, page.encode())
         show_columns(check, outcome)
-        note.text = outcome.report
+        note.text = outcome.report or ""
 
 
 def show_columns(check: Check, outcome: DriftOutcome) -> None:

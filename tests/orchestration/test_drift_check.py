@@ -187,10 +187,14 @@ def test_drift_starts_one_retrain_and_then_the_cooldown_holds(check: Check, loan
 def test_two_checks_must_agree_where_the_policy_says_so(check: Check) -> None:
     """The first finding is unconfirmed, however often the same moment is looked at; the second starts it."""
     first = check(CHANGED, replace=("cooldown: 10d", "confirm: {checks: 2, of: 3}"))[1]
+    page = Path(first["report"]).read_text()
     again = check(CHANGED)[1]
     second = check(LATER)[1]
 
     assert (first["retrain"], again["retrain"]) == ("unconfirmed", "unconfirmed")
+    # Each keeps its page.
+    assert Path(first["report"]).read_text() == page
+    assert Path(again["report"]).read_text() != page
     assert second["retrain"] == "started"
 
 
