@@ -201,6 +201,7 @@ def test_what_a_query_gets_wrong_is_told(database, query, message):
     assert refused.value.exit_code == 3
 
 
+@pytest.mark.slow
 def test_a_million_rows_need_no_more_memory_than_a_few(database):
     """The server hands rows over in batches, and no batch is kept."""
     done = subprocess.run(

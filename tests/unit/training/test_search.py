@@ -148,8 +148,16 @@ def test_equal_seeds_search_alike() -> None:
     assert [trial.params for trial in other.trials[1:]] != [trial.params for trial in first.trials[1:]]
 
 
+@pytest.fixture(scope="module")
+def unkilled() -> Search:
+    """What fourteen trials find that nobody kills."""
+    return without_seconds(search_parameters(DecisionTreeClassifier, config(trials=14), rows()))
+
+
 @pytest.mark.parametrize("survives", [0, 1, 7, 13])
-def test_a_killed_search_goes_on_after_its_last_trial(tmp_path: Path, survives: int) -> None:
+def test_a_killed_search_goes_on_after_its_last_trial(
+    tmp_path: Path, unkilled: Search, survives: int
+) -> None:
     """Killed in any trial, the search runs the rest and finds what an unkilled one finds."""
     records = StepRecords(open_store(str(tmp_path)), "a" * 64)
     pipeline = config(trials=14)
@@ -157,8 +165,7 @@ def test_a_killed_search_goes_on_after_its_last_trial(tmp_path: Path, survives: 
         search_parameters(DecisionTreeClassifier, pipeline, rows(), DyingRecords(records, survives))
     written = DyingRecords(records, -1)
     resumed = search_parameters(DecisionTreeClassifier, pipeline, rows(), written)
-    unkilled = search_parameters(DecisionTreeClassifier, pipeline, rows())
-    assert without_seconds(resumed) == without_seconds(unkilled)
+    assert without_seconds(resumed) == unkilled
     assert written.survives == -1 - (14 - survives)
 
 
