@@ -48,6 +48,11 @@ def test_a_slice_that_is_ruined_holds_the_challenger(proof, count):
             {"harmful_blocked": 99, "harmless_blocked": 2, "small_not_shown": 100},
             {"small_not_shown": 99},
         ),
+        (
+            "G9",
+            {"missed": 0, "false_alarms": 0, "over_a_second": 0, "milliseconds": 9},
+            {"missed": 1},
+        ),
     ],
 )
 def test_a_proof_can_fail(proof, name, good, bad):
