@@ -25,12 +25,13 @@ from evertrain.liveness import is_running
 from evertrain.release import open_journal
 from evertrain.settings import Settings, read_settings
 from evertrain.storage import attach_store
-from flows.owners import TIMEOUT_SECONDS, Owner, read_owner, store_tag
+from flows.owners import Owner, read_owner, store_tag
 from flows.telling import tell_dead
 
 OURS = ("training", "drift_check")
 UNDER_WAY = (StateType.RUNNING, StateType.PENDING, StateType.CANCELLING)
 MOST_RUNS = 200
+SEARCH_SECONDS = 15.0
 logger = logging.getLogger("evertrain.runs")
 
 
@@ -91,7 +92,7 @@ async def mark_others(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]
     if flow_run.parent_task_run_id is not None:
         return
     try:
-        async with get_client(httpx_settings={"timeout": TIMEOUT_SECONDS}) as client:
+        async with asyncio.timeout(SEARCH_SECONDS), get_client() as client:
             await mark_zombies(client, read_settings())
     except Exception as cause:
         logger.debug("Dead runs couldn't be looked for: %s", cause)

@@ -42,9 +42,10 @@ class Subject:
 def tell_train(outcome: TrainOutcome, subject: Subject) -> Notice:
     """Tell what a training run decided."""
     title = TRAIN_TITLES[outcome.decision].format(version=outcome.version)
+    back = f"evertrain rollback {outcome.pipeline}, should it do badly"
     commands = {
         "held": f"evertrain audit show {outcome.pipeline}",
-        "promoted": f"evertrain rollback {outcome.pipeline}, should it do badly",
+        "promoted": back if outcome.champion else f"evertrain serve {outcome.pipeline}",
         "rollout": f"evertrain rollout status {outcome.pipeline}",
     }
     return _notice(

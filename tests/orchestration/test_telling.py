@@ -8,8 +8,11 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from prefect.client.schemas.objects import FlowRun
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from evertrain.config.files import load_config
 from evertrain.drift_records import CheckedRows, DriftOutcome, PastCheck
@@ -19,7 +22,7 @@ from evertrain.settings import Settings, read_settings
 from evertrain.summaries.notices import Subject, tell_rollback
 from flows.events import post_event, spell_login
 from flows.notices import notify_rollback
-from flows.telling import is_news
+from flows.telling import find_run_url, is_news
 
 PIPELINE = """\
 name: loans
@@ -158,3 +161,22 @@ def test_a_login_is_spelt_as_prefects_own_client_does(
 ) -> None:
     """A key is a bearer's, a pair is basic."""
     assert spell_login(environment) == login
+
+
+@pytest.mark.parametrize(
+    ("api", "ci", "page"),
+    [
+        ("http://127.0.0.1:4200/api", "", "http://127.0.0.1:4200/runs/flow-run/"),
+        ("http://127.0.0.1:4200/api", "true", None),
+        ("https://prefect.example.org/api", "true", "https://prefect.example.org/runs/flow-run/"),
+    ],
+)
+def test_a_page_that_will_be_gone_is_not_linked(
+    api: str, ci: str, page: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run's page is linked, but for one of the server that ends with a CI job's command."""
+    monkeypatch.setenv("CI", ci)
+    run = FlowRun(flow_id=uuid4())
+
+    with temporary_settings({PREFECT_API_URL: api}):
+        assert find_run_url(run) == (page and f"{page}{run.id}")

@@ -110,12 +110,17 @@ def test_a_held_version_says_which_gate_held_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "why"),
-    [(outcome(champion=False), "it is the first version"), (outcome("rollout"), f"beats_champion: {GAIN}")],
+    ("told", "why", "last"),
+    [
+        (outcome(champion=False), "it is the first version", "serve flights"),
+        (outcome("rollout"), f"beats_champion: {GAIN}", "rollout status flights"),
+    ],
 )
-def test_each_other_decision_says_why(told: TrainOutcome, why: str) -> None:
-    """A first version has no champion to beat; a rollout has its gain."""
-    assert tell_train(told, SUBJECT).text.splitlines()[0] == f"Why: {why}"
+def test_each_other_decision_says_why(told: TrainOutcome, why: str, last: str) -> None:
+    """A first version has no champion to beat or to go back to; a rollout has its gain."""
+    lines = tell_train(told, SUBJECT).text.splitlines()
+
+    assert (lines[0], lines[-1]) == (f"Why: {why}", f"Next: evertrain {last}")
 
 
 def test_programs_get_the_answer_without_its_bulk() -> None:
