@@ -12,15 +12,18 @@ from collections.abc import Sequence
 
 from evertrain.errors import EvertrainError
 from evertrain.settings import Settings, read_settings
-from flows.local_server import prefect_api
+from flows.local_server import prefect_api, server_must_start
 from flows.prefect_faults import prefect_faults_told
 
 EVERY_SECONDS = 2.0
 logger = logging.getLogger("evertrain.runner")
 
 
-async def run_due(settings: Settings, tags: Sequence[str], limit: int, every_seconds: float) -> None:
+async def run_due(settings: Settings, tags: Sequence[str], limit: int, every_seconds: float) -> bool:
     """Run the due flow runs of the deployments that bear *tags*, until SIGTERM or SIGINT comes.
+
+    Returns:
+        Whether a signal came; otherwise the home's own Prefect server is gone.
 
     Args:
         settings: Where this installation keeps things.
@@ -40,10 +43,31 @@ async def run_due(settings: Settings, tags: Sequence[str], limit: int, every_sec
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with get_client() as client, ControlChannel() as channel, RunProcesses() as processes:
         states = RunStates(client, settings, tags)
-        poller = Poller(states, processes, channel, limit=limit, every_seconds=every_seconds)
+        poller = Poller(
+            states,
+            processes,
+            channel,
+            limit=limit,
+            every_seconds=every_seconds,
+            is_over=lambda: server_must_start(settings),
+        )
         logger.info("the runner is up: at most %d runs at once; Ctrl-C ends it", limit)
         await poller.serve(stop)
-    logger.info("the runner has ended")
+    return stop.is_set()
+
+
+def run_with_server(settings: Settings, limit: int, every_seconds: float) -> bool:
+    """Run what is due on the Prefect server that is named, or the home's own.
+
+    Returns:
+        Whether it was asked to end; otherwise the home's own server is gone.
+    """
+    with prefect_api(settings) as server, prefect_faults_told(settings):
+        if server is not None:
+            server.wait_until_ready()
+        from flows.deployments import TAG, installation_tag
+
+        return asyncio.run(run_due(settings, (TAG, installation_tag(settings)), limit, every_seconds))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,13 +78,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logger.setLevel(logging.INFO)
     try:
         settings = read_settings()
-        with prefect_api(settings) as server, prefect_faults_told(settings):
-            if server is not None:
-                server.wait_until_ready()
-            from flows.deployments import TAG, installation_tag
-
-            tags = (TAG, installation_tag(settings))
-            asyncio.run(run_due(settings, tags, asked.limit, asked.every))
+        while not run_with_server(settings, asked.limit, asked.every):
+            logger.warning("the home's Prefect server has ended: a new one is started")
+        logger.info("the runner has ended")
     except EvertrainError as error:
         logger.error("%s", error.message)
         return error.exit_code

@@ -38,6 +38,7 @@ class Poller:
         limit: How many runs at once.
         every_seconds: How often the server is asked.
         cancel_seconds: How long a cancelled run may take to end.
+        is_over: Whether a server that is out of reach can't come back.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Poller:
         limit: int,
         every_seconds: float,
         cancel_seconds: float = CANCEL_SECONDS,
+        is_over: Callable[[], bool] = lambda: False,
     ) -> None:
         self._states = states
         self._processes = processes
@@ -56,16 +58,19 @@ class Poller:
         self._limit = limit
         self._every_seconds = every_seconds
         self._cancel_seconds = cancel_seconds
+        self._is_over = is_over
         self._busy: dict[UUID, asyncio.Task[None]] = {}
         self._cancelled: dict[UUID, asyncio.Task[None]] = {}
         self._lost_seconds = 0.0
 
     async def serve(self, stop: asyncio.Event) -> None:
-        """Run what is due until *stop*; then end what still runs, within three seconds."""
+        """Run what is due until *stop*, or the server is gone for good; then end all within three seconds."""
         house = asyncio.create_task(self._keep_house(), name="house")
         try:
             while not stop.is_set():
                 wait = await self._try(self.poll)
+                if wait is None and self._is_over():
+                    return
                 await _sleep_until(stop, self._lost_seconds if wait is None else wait)
         finally:
             house.cancel()
@@ -100,12 +105,17 @@ class Poller:
             logger.info("%s begins: %s", name, run.name)
             began = time.monotonic()
             ending = await self._run_process(run, {**told, "PREFECT__FLOW_RUN_ID": str(run.id)})
-            await self._insist(lambda: self._conclude(run, ending))
-            state = await self._insist(lambda: self._states.tell_state(run))
+            cancelled = self._cancelled.get(run.id)
+            if cancelled is not None:
+                await cancelled
+            fault = None if ending.status == 0 else f"Its process ended {ending.text}."
+            state = await self._insist(
+                lambda: self._states.conclude(run, fault, cancelled=cancelled is not None)
+            )
             how = "warm" if ending.warm else "fresh"
             logger.info("%s: %s after %.1f s (%s): %s", name, state, time.monotonic() - began, how, run.name)
-        except Exception:
-            logger.exception("flow run %s was lost sight of", run.id)
+        except Exception as cause:
+            logger.error("flow run %s (%s) was lost sight of: %r", run.name, run.id, cause)
         finally:
             self._channel.unregister(run.id)
             self._cancelled.pop(run.id, None)
@@ -123,14 +133,6 @@ class Poller:
             return await self._processes.run(run.id, environment)
         except OSError as cause:
             return Ending(1, f"before it began: no process can be started ({cause})", warm=False)
-
-    async def _conclude(self, run: FlowRun, ending: Ending) -> None:
-        cancelled = self._cancelled.get(run.id)
-        if cancelled is not None:
-            await cancelled
-            await self._states.tell_cancelled(run)
-        elif ending.status != 0:
-            await self._states.tell_crashed(run, f"Its process ended {ending.text}.")
 
     async def _cancel(self, run_id: UUID) -> None:
         logger.info("flow run %s is cancelled: its process is ended", run_id)

@@ -32,6 +32,8 @@ from flows.runner.warm_start import (
 START_SECONDS = 30.0
 KILL_SECONDS = 2.0
 MOST_FAILURES = 3
+QUIET_SECONDS = 2.0
+"""How long the code must have been left alone until it is imported anew: an upgrade touches many files."""
 PACKAGES = ("evertrain", "tasks", "flows")
 ROOT = Path(__file__).parents[2]
 logger = logging.getLogger("evertrain.runner")
@@ -73,6 +75,7 @@ class RunProcesses:
         self._retired: set[Zygote] = set()
         self._failures = 0
         self._code = 0
+        self._changed: float | None = None
         self._children: dict[UUID, Child] = {}
         self._lifeline, self._held = os.pipe()
 
@@ -142,14 +145,19 @@ class RunProcesses:
 
     async def check(self) -> None:
         """Replace a zygote that has ended, or whose code has changed since it was started."""
-        if self._zygote is None:
-            return
-        if self._zygote.fault is not None:
+        state = read_code_state()
+        if self._zygote is not None and self._zygote.fault is not None:
             await self._replace(self._zygote.fault)
-        elif read_code_state() != self._code:
+        elif self._zygote is not None and state != self._code:
             logger.info("the code has changed: runs begin in fresh processes until it is imported anew")
             self._retire(self._zygote)
-            await self._start_zygote()
+            self._changed = time.monotonic()
+        elif self._changed is not None:
+            if state != self._code:
+                self._changed = time.monotonic()
+            elif time.monotonic() - self._changed > QUIET_SECONDS:
+                await self._start_zygote()
+        self._code = state
 
     async def _fork(self, order: Order, child: Child) -> bool:
         await self.check()
@@ -186,7 +194,7 @@ class RunProcesses:
         await self._start_zygote()
 
     async def _start_zygote(self) -> None:
-        self._zygote = None
+        self._zygote = self._changed = None
         self._code = read_code_state()
         try:
             self._zygote = await Zygote.start(self._lifeline, self._words)

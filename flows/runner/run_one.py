@@ -16,18 +16,16 @@ GRACE_SECONDS = 2.0
 TERMINATED = 128 + signal.SIGTERM
 
 
-def be_run(run_id: UUID, lifeline: int, say_started: Callable[[], None]) -> NoReturn:
+def be_run(run_id: UUID, say_started: Callable[[], None]) -> NoReturn:
     """Be the process of the flow run *run_id*: retries, states and crashes are told as Prefect tells them.
 
     The interpreter isn't torn down at the end: with all libraries loaded that takes two seconds.
 
     Args:
         run_id: A flow run of a deployment, in the state Pending.
-        lifeline: A file descriptor that comes to its end with the runner, kill -9 included.
         say_started: Called when the run and its flow were found, before anything of it is done.
     """
     signal.signal(signal.SIGTERM, _end_now)
-    end_with_line(lifeline)
     code = 1
     try:
         _run_by_engine(run_id, say_started)
@@ -41,7 +39,7 @@ def be_run(run_id: UUID, lifeline: int, say_started: Callable[[], None]) -> NoRe
 
 
 def end_with_line(lifeline: int) -> None:
-    """Watch from a thread that *lifeline* is held open at its other end; end this process when it isn't."""
+    """End this process when *lifeline*, a pipe that the runner holds open, is closed: kill -9 included."""
     threading.Thread(target=_watch, args=(lifeline,), daemon=True, name="lifeline").start()
 
 
@@ -87,7 +85,8 @@ def main(run_id: str, lifeline: str) -> None:
     """Run as ``python -m flows.runner.run_one RUN_ID LIFELINE``."""
     # Before scikit-learn is imported: OpenMP's threads would spin while they wait.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    be_run(UUID(run_id), int(lifeline), lambda: None)
+    end_with_line(int(lifeline))
+    be_run(UUID(run_id), lambda: None)
 
 
 if __name__ == "__main__":

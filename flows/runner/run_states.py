@@ -108,35 +108,49 @@ class RunStates:
         except ObjectNotFound:
             return
 
-    async def tell_crashed(self, run: FlowRun, message: str) -> None:
-        """Mark a run as Crashed whose process ended without saying how it went."""
-        state = (await self._client.read_flow_run(run.id)).state
-        # Scheduled: its process ended while it waited for a retry, which goes on.
-        if state is not None and not (state.is_final() or state.is_scheduled() or state.is_paused()):
-            await mark_crashed(self._client, run, message, self._settings)
+    async def conclude(self, run: FlowRun, fault: str | None, *, cancelled: bool) -> str:
+        """Give a run whose process has ended the state that it couldn't give itself.
 
-    async def tell_cancelled(self, run: FlowRun) -> None:
-        """Mark a run as Cancelled whose process was ended on demand, unless it was done by then."""
-        state = (await self._client.read_flow_run(run.id)).state
-        if state is None or state.is_completed() or state.is_cancelled() or state.is_failed():
-            return
-        await self._client.set_flow_run_state(
-            run.id, Cancelled(message="Cancelled while it ran."), force=True
-        )
+        Args:
+            run: The run.
+            fault: How its process ended, where it ended by force or with an error.
+            cancelled: Whether it was ended on demand.
 
-    async def tell_state(self, run: FlowRun) -> str:
-        """Say in which state a run is."""
-        state = (await self._client.read_flow_run(run.id)).state
-        return state.name or state.type.value if state is not None else "unknown"
+        Returns:
+            The name of the state that it is in now.
+        """
+        try:
+            state = (await self._client.read_flow_run(run.id)).state
+            if state is None:
+                return "without a state"
+            if state.is_cancelling() or (cancelled and (state.is_crashed() or not state.is_final())):
+                await self._client.set_flow_run_state(
+                    run.id, Cancelled(message="Cancelled while it ran."), force=True
+                )
+                return "Cancelled"
+            # Scheduled: its process ended while it waited for a retry, which goes on.
+            done = state.is_final() or state.is_scheduled() or state.is_paused()
+            if (
+                fault is not None
+                and not done
+                and await mark_crashed(self._client, run, fault, self._settings)
+            ):
+                return "Crashed"
+        except ObjectNotFound:
+            return "deleted"
+        return state.name or state.type.value
 
     async def tell_name(self, run: FlowRun) -> str:
         """Name a run after its deployment, as in ``training/flights``."""
         if run.deployment_id is None:
             return run.name
-        if run.deployment_id not in self._names:
-            deployment = await self._client.read_deployment(run.deployment_id)
-            flow = await self._client.read_flow(deployment.flow_id)
-            self._names[run.deployment_id] = f"{flow.name}/{deployment.name}"
+        try:
+            if run.deployment_id not in self._names:
+                deployment = await self._client.read_deployment(run.deployment_id)
+                flow = await self._client.read_flow(deployment.flow_id)
+                self._names[run.deployment_id] = f"{flow.name}/{deployment.name}"
+        except ObjectNotFound:
+            return run.name
         return self._names[run.deployment_id]
 
     async def keep_house(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -17,6 +18,8 @@ from evertrain.liveness import started_at
 
 ZYGOTE = ("-P", "-m", "flows.runner.zygote")
 LOOK_SECONDS = 0.5
+LAST_SECONDS = 5.0
+logger = logging.getLogger("evertrain.runner")
 _LAST_BYTES = 2000
 
 
@@ -123,14 +126,18 @@ class Zygote:
         self._children[order.run_id] = child
         self._ask(order)
         try:
-            async with asyncio.timeout(within_seconds):
-                await started
-        except TimeoutError as cause:
-            raise NotWarm(f"its child did nothing for {within_seconds:.0f} s") from cause
+            await asyncio.wait([started], timeout=within_seconds)
+            if not started.done():
+                raise NotWarm(f"its child did nothing for {within_seconds:.0f} s")
+            started.result()
+        except BaseException:
+            if child.pid is None:
+                # Not forked yet, and not to be forked later: its run begins elsewhere.
+                self.kill()
+            kill(child.pid)
+            raise
         finally:
             del self._started[order.run_id]
-            if not started.done() or started.exception() is not None:
-                kill(child.pid)
 
     def retire(self) -> None:
         """Let it end once the flow runs that it started have."""
@@ -153,21 +160,31 @@ class Zygote:
         self._process.stdin.write(json.dumps(asked).encode() + b"\n")
 
     async def _listen(self) -> None:
-        assert self._process.stdout is not None
-        while line := await self._process.stdout.readline():
-            self._hear(json.loads(line))
-        code = await self._process.wait()
-        self.fault = f"it ended {spell_end(code)}{spell_words(self._said)}"
+        reading = asyncio.create_task(self._read(), name="zygote's answers")
+        # Neither the end of its output nor asyncio's ``wait`` tell that it has ended: a child that keeps
+        # still holds the output open.
+        while self._process.returncode is None:
+            await asyncio.sleep(LOOK_SECONDS / 5)
+        await asyncio.wait([reading], timeout=LOOK_SECONDS)
+        self.fault = f"it ended {spell_end(self._process.returncode)}{spell_words(self._said)}"
         self._said.close()
         for started in self._started.values():
             if not started.done():
                 started.set_exception(NotWarm(self.fault))
         await asyncio.gather(*(watch_from_afar(child) for child in self._children.values()))
+        await asyncio.wait([reading], timeout=LAST_SECONDS)
+        reading.cancel()
+
+    async def _read(self) -> None:
+        assert self._process.stdout is not None
+        while line := await self._process.stdout.readline():
+            self._hear(json.loads(line))
 
     def _hear(self, told: dict[str, object]) -> None:
         match told:
             case {"ready": True, "seconds": float(seconds)}:
                 self.is_ready, self.seconds = True, seconds
+                logger.info("the runner is warm: runs begin at once (imports took %.1f s)", seconds)
             case {"forked": str(run), "pid": int(pid)}:
                 self._children[UUID(run)].pid = pid
             case {"started": str(run)}:

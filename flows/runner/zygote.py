@@ -6,6 +6,7 @@ database or an HTTP client, call a flow or start a thread: what isn't there can'
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import importlib
 import json
@@ -26,7 +27,7 @@ from evertrain.failpoints import failpoint
 from evertrain.mlflow_client import import_mlflow
 from evertrain.quiet import quiet
 from evertrain.validation import import_great_expectations
-from flows.runner.run_one import be_run
+from flows.runner.run_one import be_run, end_with_line
 
 MODULES = (
     "pandas",
@@ -114,6 +115,8 @@ class Zygote:
 
     def _be_child(self, asked: dict[str, Any]) -> NoReturn:
         try:
+            # First of all: whatever keeps this process still from here on, it ends with the runner.
+            end_with_line(self._lifeline)
             os.setsid()
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -129,7 +132,7 @@ class Zygote:
                 os.close(self._answers)
 
             failpoint("forked-run")
-            be_run(UUID(asked["run"]), self._lifeline, say_started)
+            be_run(UUID(asked["run"]), say_started)
         except BaseException:
             traceback.print_exc()
         finally:
@@ -153,6 +156,8 @@ def begin_anew() -> None:
     random.seed()
     sys.modules["numpy"].random.seed()
     tempfile.tempdir = None
+    # A library makes one at its import; forked processes would share what it waits on.
+    asyncio.set_event_loop(None)
     read_settings_again()
     gc.enable()
 
