@@ -10,6 +10,12 @@ VARIABLE = "EVERTRAIN_FAILPOINT"
 
 # A place is counted per process, so the count can only live here; outside of kill tests it stays empty.
 _hits: Counter[str] = Counter()
+_victims: list[int] = []
+
+
+def kill_too(process: int) -> None:
+    """Have a failpoint in this process end *process* before it: the one that this one works for."""
+    _victims.append(process)
 
 
 def failpoint(name: str) -> None:
@@ -26,4 +32,5 @@ def failpoint(name: str) -> None:
         return
     _hits[name] += 1
     if _hits[name] == int(passage or 1):
-        os.kill(os.getpid(), signal.SIGKILL)
+        for victim in (*_victims, os.getpid()):
+            os.kill(victim, signal.SIGKILL)

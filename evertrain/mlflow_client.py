@@ -82,6 +82,18 @@ def mlflow_client(settings: Settings, doing: str) -> Iterator[MlflowClient]:
         yield client
 
 
+def open_mlflow(settings: Settings) -> None:
+    """Import what MLflow imports late, and open the embedded database, which takes a second or two.
+
+    Raises:
+        RegistryError: See ``mlflow_client``.
+    """
+    if settings.mlflow_uri is None:
+        with mlflow_client(settings, "open the database") as client:
+            client.search_registered_models(max_results=1)
+    import mlflow.pyfunc  # noqa: F401 - for those who save a model next
+
+
 def _open_client(settings: Settings) -> MlflowClient:
     from mlflow import MlflowClient
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
 
 from evertrain.config import PipelineConfig
 from evertrain.records import (
@@ -44,6 +48,9 @@ class RunFacts:
         pages: HTML, Markdown or JSON text by file name.
     """
 
+    # As JSON, pictures are base64.
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+
     config: PipelineConfig
     snapshot: Snapshot
     validation: ValidationReport
@@ -76,3 +83,21 @@ class RunFacts:
             "evertrain.as_of": self.as_of.isoformat() if self.as_of else "",
             **({"evertrain.warnings": warnings} if warnings else {}),
         }
+
+
+class _Carried(BaseModel):
+    # A parameter may be infinite.
+    model_config = ConfigDict(ser_json_inf_nan="constants")
+
+    facts: RunFacts
+
+
+def dump_facts(facts: RunFacts) -> dict[str, Any]:
+    """Spell *facts* as JSON for a child process."""
+    return _Carried(facts=facts).model_dump(mode="json", by_alias=True)
+
+
+def load_facts(spelled: Mapping[str, Any]) -> RunFacts:
+    """Undo ``dump_facts``."""
+    # From text, since base64 is told from bytes there alone.
+    return _Carried.model_validate_json(json.dumps(spelled)).facts

@@ -7,6 +7,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
 
 from evertrain.errors import ConfigError
 
@@ -61,6 +64,17 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         step_summary=_path_of(env, "GITHUB_STEP_SUMMARY"),
         step_output=_path_of(env, "GITHUB_OUTPUT"),
     )
+
+
+def dump_settings(settings: Settings) -> dict[str, Any]:
+    """Spell the settings as JSON for a child process; addresses may bear credentials."""
+    spelled: dict[str, Any] = TypeAdapter(Settings).dump_python(settings, mode="json")
+    return spelled
+
+
+def load_settings(spelled: Mapping[str, Any]) -> Settings:
+    """Undo ``dump_settings``."""
+    return TypeAdapter(Settings).validate_python(spelled)
 
 
 def _store_of(env: Mapping[str, str], home: Path) -> str:

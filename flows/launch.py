@@ -5,18 +5,18 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from typing import Protocol
 
 from evertrain.drift_records import DriftOutcome
-from evertrain.mlflow_client import import_mlflow
 from evertrain.pipelines import parse_as_of
 from evertrain.progress import step
 from evertrain.records import TrainOutcome, Trigger
 from evertrain.settings import Settings
-from flows.local_server import LocalServer, prefect_api
+from flows.local_server import LocalServer, prefect_api, server_must_start
 from flows.prefect_faults import prefect_faults_told
+from flows.registrars import registrar_ahead
 
 HEAVY = ("pandas", "sklearn.pipeline", "duckdb", "pyarrow.parquet")
 """Imported while the embedded server starts on the other core."""
@@ -49,7 +49,9 @@ def run_training(
         EvertrainError: What a step raised; see ``evertrain.errors``.
         ServiceError: No Prefect server could be had, or it failed.
     """
-    with training_ready(settings) as train, prefect_faults_told(settings):
+    # A local server that has to start needs the second core more.
+    ahead = nullcontext() if server_must_start(settings) else registrar_ahead()
+    with ahead, training_ready(settings) as train, prefect_faults_told(settings):
         return train(config, as_of=parse_as_of(as_of), trigger=trigger, overrides=list(overrides))
 
 
@@ -73,7 +75,6 @@ def load_training_flow(server: LocalServer | None) -> TrainingFlow:
     with step("start", {}):
         for module in HEAVY:
             importlib.import_module(module)
-        import_mlflow()
         from flows.training import training_flow
 
         if server is not None:

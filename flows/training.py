@@ -19,6 +19,7 @@ from evertrain.settings import read_settings
 from evertrain.validation import list_quarantined
 from evertrain.validation.validator import Validator
 from flows.owners import own_run
+from flows.registrars import registrar_for
 from flows.telling import tell_crashed, tell_end, tell_failed
 from flows.turns import await_turn, in_utc, name_run
 from flows.validators import validator_for
@@ -27,7 +28,7 @@ from tasks.evaluate import evaluate_task
 from tasks.ingest import ingest_task
 from tasks.package import package_task
 from tasks.promote import promote_task
-from tasks.register import mirror_aliases_task, register_task
+from tasks.register import aliases_mirrored, register_task
 from tasks.report import report_task
 from tasks.run import Run
 from tasks.train import train_in_time
@@ -75,10 +76,19 @@ def training_flow(
 
 def train_pipeline(pipeline: Pipeline, time: datetime | None, trigger: Trigger, fence: int) -> TrainOutcome:
     """Walk the steps under the claim *fence*; an unchanged run ends after ``ingest``."""
-    with validator_for(pipeline.config.validation) as validator:
+    with validator_for(pipeline.config.validation) as validator, registrar_for() as registrar:
+        registrar.open(pipeline.settings)
         seconds: dict[str, float] = {}
         ingested = ingest_task(pipeline, time, seconds)
-        run = Run(pipeline, ingested, trigger=trigger, as_of=time, fence=fence, seconds=seconds)
+        run = Run(
+            pipeline,
+            ingested,
+            trigger=trigger,
+            as_of=time,
+            fence=fence,
+            seconds=seconds,
+            registrar=registrar,
+        )
         outcome = recall_outcome(run.records, pipeline.journal.read()[1])
         return outcome or learn_and_promote(run, validator)
 
@@ -86,8 +96,7 @@ def train_pipeline(pipeline: Pipeline, time: datetime | None, trigger: Trigger, 
 def learn_and_promote(run: Run, validator: Validator | None) -> TrainOutcome:
     """Train while *validator* judges the rows; nothing is registered before its verdict."""
     ask_for_verdict(run, validator)
-    mirror_aliases_task(run.pipeline, repair=True)
-    with bad_data_told_first(run, validator):
+    with aliases_mirrored(run, repair=True), bad_data_told_first(run, validator):
         trained = train_in_time(run)
         bundle = package_task(run, trained)
         judgement = evaluate_task(run, bundle)
@@ -95,8 +104,8 @@ def learn_and_promote(run: Run, validator: Validator | None) -> TrainOutcome:
     version = register_task(run, report, trained, bundle, judgement)
     outcome = promote_task(run, version, judgement, bundle)
     outcome = outcome.model_copy(update={"quarantined": list_quarantined(report)})
-    mirror_aliases_task(run.pipeline, repair=False)
-    report_task(run, outcome, judgement, report)
+    with aliases_mirrored(run, repair=False):
+        report_task(run, outcome, judgement, report)
     outcome = outcome.model_copy(update={"seconds": dict(run.seconds)})
     remember_outcome(run.records, outcome)
     return outcome

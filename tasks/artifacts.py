@@ -7,7 +7,6 @@ from typing import Any
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
 from evertrain.records import Judgement, MetricEstimate, ModelVersion, ValidationReport
-from evertrain.tracking import run_url
 from tasks.run import Run
 
 
@@ -64,9 +63,8 @@ def show_judgement(run: Run, judgement: Judgement) -> None:
     )
 
 
-def show_links(run: Run, version: ModelVersion) -> None:
+def show_links(run: Run, version: ModelVersion, url: str | None) -> None:
     """Show where the run lies in MLflow, as a link where MLflow is a server."""
-    url = run_url(run.pipeline.settings, version.run_id)
     key = artifact_key(run.config.name, "mlflow-run")
     if url:
         create_link_artifact(url, link_text=f"Version {version.version} in MLflow", key=key)

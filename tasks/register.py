@@ -9,20 +9,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from evertrain.bundle_files import copy_bundle
-from evertrain.pipelines import Pipeline
+from evertrain.errors import EvertrainError
 from evertrain.progress import step
 from evertrain.records import BundleRef, Judgement, ModelVersion, TrainedModel, ValidationReport
-from evertrain.registry import mirror_aliases, register
-from evertrain.release import decide_alias_repaired
-from evertrain.reports.plots import curve_png, search_png
+from evertrain.release import decide_alias_repaired, open_journal
 from evertrain.run_facts import RunFacts
 from evertrain.runs import code_digest
 from evertrain.storage import open_store
-from evertrain.tracking import log_run
 from tasks.artifacts import show_links
 from tasks.run import Run
 from tasks.steps import step_task
 
+PATIENCE_SECONDS = 60.0
 logger = logging.getLogger("evertrain.registry")
 
 
@@ -46,18 +44,11 @@ def register_task(
             code_digest=code_digest(),
             trigger=run.trigger,
             as_of=run.ingested.snapshot.as_of,
-            pictures=_draw_pictures(trained, judgement),
         )
-        run_id = log_run(run.pipeline.settings, facts)
-        version = register(run.pipeline.settings, facts, run_id)
-        show_links(run, version)
+        version, url = run.registrar.record(run.pipeline.settings, facts)
+        show_links(run, version, url)
         note.text = f"version {version.version}"
     return version
-
-
-def _draw_pictures(trained: TrainedModel, judgement: Judgement) -> dict[str, bytes]:
-    pictures = {"curve.png": curve_png(judgement.evaluation.curves)}
-    return pictures if trained.search is None else {**pictures, "search.png": search_png(trained.search)}
 
 
 @contextmanager
@@ -76,16 +67,19 @@ def bundle_folder(run: Run, bundle: BundleRef) -> Iterator[Path]:
 
 
 @step_task("mirror aliases")
-def mirror_aliases_task(pipeline: Pipeline, *, repair: bool) -> None:
+def mirror_aliases_task(run: Run, *, repair: bool) -> None:
     """Make MLflow's aliases say what the journal says.
 
     Args:
-        pipeline: Whose registered model.
+        run: Of the pipeline whose registered model it is.
         repair: Whether what differs was moved by someone else: then it is journalled, and its mover told
             which command to use instead.
     """
-    _, state = pipeline.journal.read()
-    for found in mirror_aliases(pipeline.settings, pipeline.name, state.champion, state.previous):
+    pipeline = run.pipeline
+    # Not the run's own journal: that one is in use, where this goes on beside other steps.
+    journal = open_journal(pipeline.store, pipeline.name, pipeline.settings.actor)
+    _, state = journal.read()
+    for found in run.registrar.mirror(pipeline.settings, pipeline.name, state.champion, state.previous):
         if not repair:
             continue
         reason = (
@@ -93,8 +87,29 @@ def mirror_aliases_task(pipeline: Pipeline, *, repair: bool) -> None:
             f"to change the champion use `evertrain rollback {pipeline.name} --to N` or a train"
         )
         logger.warning("%s", reason)
-        pipeline.journal.append(
+        journal.append(
             decide_alias_repaired(
                 alias=found.alias, found=found.found, repaired_to=found.wanted, reason=reason
             )
         )
+
+
+@contextmanager
+def aliases_mirrored(run: Run, *, repair: bool) -> Iterator[None]:
+    """Run the task ``mirror aliases`` beside the block where MLflow's work is done beside; else before it.
+
+    Raises:
+        RegistryError: MLflow can't be reached, or refuses; after the block, which has ended by then.
+    """
+    if not run.registrar.is_beside:
+        mirror_aliases_task(run, repair=repair)
+        yield
+        return
+    mirrored = mirror_aliases_task.submit(run, repair=repair)
+    try:
+        yield
+    except EvertrainError:
+        # A repair is made and journalled whatever becomes of the steps beside it.
+        mirrored.wait(PATIENCE_SECONDS)
+        raise
+    mirrored.result()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from evertrain.progress import step
 from evertrain.records import Judgement, TrainedModel, TrainOutcome, ValidationReport
-from evertrain.reports import run_report
-from evertrain.tracking import log_page
+from evertrain.registrar import ReportFacts
 from tasks.run import Run
 from tasks.steps import step_task
 
@@ -20,9 +19,15 @@ def report_task(run: Run, outcome: TrainOutcome, judgement: Judgement, validatio
     """Write the page that tells the run: decision, gates, metrics, curve, provenance."""
     with step("report", run.seconds) as note:
         trained = run.recorded("train", TrainedModel)
-        warnings = trained.warnings if trained else ()
-        page = run_report(run.config, outcome, judgement.evaluation, validation, {}, warnings)
+        facts = ReportFacts(
+            config=run.config,
+            outcome=outcome,
+            evaluation=judgement.evaluation,
+            validation=validation,
+            warnings=trained.warnings if trained else (),
+        )
+        page = run.registrar.draw_report(facts)
         key = report_key(outcome.pipeline, outcome.version)
         run.pipeline.store.put(key, page.encode())
-        log_page(run.pipeline.settings, outcome.run_id, "report.html", page)
+        run.registrar.keep_page(run.pipeline.settings, outcome.run_id, "report.html", page)
         note.text = f"{run.pipeline.store.where}/{key}"

@@ -9,6 +9,7 @@ from evertrain.datasets import Ingested
 from evertrain.outcomes import run_records
 from evertrain.pipelines import Pipeline
 from evertrain.records import Record, Trigger
+from evertrain.registrar import Registrar
 
 Made = TypeVar("Made", bound=Record)
 
@@ -23,6 +24,7 @@ class Run:
         as_of: What time the run was asked to see; None: now.
         fence: The number of the claim that the run writes under.
         seconds: What each step took; filled as they end.
+        registrar: Does what the run needs done in MLflow.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class Run:
         as_of: datetime | None,
         fence: int,
         seconds: dict[str, float],
+        registrar: Registrar,
     ) -> None:
         self.pipeline = pipeline
         self.config = pipeline.config
@@ -42,6 +45,7 @@ class Run:
         self.as_of = as_of
         self.fence = fence
         self.seconds = seconds
+        self.registrar = registrar
         self.key, self.records = run_records(pipeline, ingested)
 
     def recorded(self, step: str, kind: type[Made]) -> Made | None:

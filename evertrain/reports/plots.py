@@ -137,6 +137,12 @@ def _finish(axes: Axes, **legend: Any) -> None:
     axes.legend(frameon=False, **legend)
 
 
+def import_matplotlib() -> None:
+    """Import the library ahead of its first use, which takes most of a second."""
+    with _figure(INK):
+        return
+
+
 def _short(label: str) -> str:
     return label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…"
 

@@ -8,6 +8,7 @@ import sys
 import traceback
 from typing import Any
 
+from evertrain.mlflow_client import import_mlflow
 from evertrain.runs import code_digest
 from evertrain.settings import read_settings
 from flows.launch import training_ready
@@ -34,6 +35,8 @@ def main() -> None:
     """Read one order a line from standard input, answer with one exit code a line."""
     # Once, before the forks: somebody who edits a source meanwhile would make the second try another run.
     code_digest()
+    # So that the forks work in MLflow themselves, in no process beside them.
+    import_mlflow()
     with training_ready(read_settings()) as train:
         for line in sys.stdin:
             sys.stdout.write(f"{run_in_fork(train, json.loads(line))}\n")

@@ -9,8 +9,8 @@ import pytest
 
 pytestmark = pytest.mark.flow
 LOAD = """
-from flows.launch import load_training_flow
-load_training_flow(None)
+from evertrain.mlflow_client import import_mlflow
+import_mlflow()
 from mlflow.telemetry import get_telemetry_client
 print(get_telemetry_client())
 """
@@ -29,3 +29,18 @@ def test_mlflow_reports_nothing(tmp_path: Path) -> None:
 
     assert done.stdout.strip() == "None"
     assert not list(tmp_path.rglob("mlflow/*"))
+
+
+def test_what_a_run_needs_is_imported_without_mlflow_and_great_expectations(tmp_path: Path) -> None:
+    """Both are imported in processes beside the run; here they would keep it for seconds."""
+    code = """
+import sys
+from flows.launch import load_training_flow
+load_training_flow(None)
+print(sorted({"mlflow", "great_expectations", "matplotlib", "sklearn", "prefect"} & set(sys.modules)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.strip() == "['prefect', 'sklearn']"
