@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,16 +18,17 @@ from prefect.states import AwaitingRetry, Cancelling, Completed, Paused, Pending
 
 from evertrain.claims import lease_key
 from evertrain.liveness import ProcessIdentity, identify_process
-from evertrain.release import decide_claimed, open_journal
+from evertrain.release import decide_claimed, decide_taken_over, open_journal
 from evertrain.settings import Settings, read_settings
 from evertrain.storage import open_store
-from flows.owners import HOST, HOST_ID, PID, PIPELINE, STARTED, STORE, store_tag
+from flows.launch import TrainingFlow
+from flows.owners import HOST, HOST_ID, PID, PIPELINE, STARTED, STORE, read_owner, store_tag
 from flows.zombies import mark_crashed, mark_zombies
 
 Make = Callable[..., FlowRun]
 ELSEWHERE = ProcessIdentity("far", "far/boot/ns", 42, 1.0)
 FRESH_SECONDS, OVER_SECONDS = 3600.0, 0.001
-pytestmark = pytest.mark.usefixtures("training")
+pytestmark = [pytest.mark.usefixtures("training"), pytest.mark.flow, pytest.mark.xdist_group("prefect")]
 
 
 @flow(name="training")
@@ -145,6 +148,20 @@ def test_elsewhere_the_lease_tells(
     assert state_of(run) == (StateType.CRASHED if marked else StateType.RUNNING)
 
 
+def test_elsewhere_a_takeover_tells(make: Make, settings: Settings) -> None:
+    """On another host a run is dead, too, once somebody has taken its claim over."""
+    journal = open_journal(open_store(settings.store), "loans", "ann")
+    journal.append(decide_claimed("train", ELSEWHERE, FRESH_SECONDS))
+    held = journal.read()[1].claims["train"]
+    run = make(Running(), ELSEWHERE)
+    assert mark(settings) == 0
+
+    journal.append(decide_taken_over(held, identify_process(), FRESH_SECONDS))
+
+    assert mark(settings) == 1
+    assert state_of(run) == StateType.CRASHED
+
+
 def test_a_run_that_ended_meanwhile_stays_so(make: Make, settings: Settings, dead: ProcessIdentity) -> None:
     """A run that was read as Running and has completed since is not marked."""
     run = make(Running(), dead)
@@ -156,3 +173,27 @@ def test_a_run_that_ended_meanwhile_stays_so(make: Make, settings: Settings, dea
 
     assert asyncio.run(mark_late()) is False
     assert state_of(run) == StateType.COMPLETED
+
+
+def test_a_killed_train_is_crashed_after_the_next_command(
+    training: TrainingFlow, settings: Settings, write_pipeline: Callable[..., Path]
+) -> None:
+    """``evertrain train``, killed by kill -9, is Running until the next train, which marks it at its end."""
+    path = write_pipeline()
+    environment = {**os.environ, "EVERTRAIN_FAILPOINT": "after-ingest"}
+    command = [sys.executable, "-m", "evertrain.cli", "train", str(path)]
+    killed = subprocess.run(command, env=environment, capture_output=True, timeout=280, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    with get_client(sync_client=True) as client:
+        (run,) = (run for run in client.read_flow_runs() if run.parameters.get("config") == str(path))
+    owner = read_owner(run)
+    assert owner is not None
+    assert (owner.pipeline, owner.store) == ("loans", store_tag(settings.store))
+    assert state_of(run) == StateType.RUNNING
+
+    training(str(path))
+
+    assert state_of(run) == StateType.CRASHED
+    with get_client(sync_client=True) as client:
+        states = [run.state for run in client.read_flow_runs() if run.parameters.get("config") == str(path)]
+    assert sorted(state.type.value for state in states if state) == ["COMPLETED", "CRASHED"]
