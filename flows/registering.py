@@ -26,7 +26,8 @@ from evertrain.errors import ConfigError, ServiceError
 from evertrain.settings import Settings
 from flows.deployments import ENTRYPOINTS, SLUGS, TAG, WORKING_FOLDER, Planned, installation_tag
 
-AT_ONCE = 8
+# A server on SQLite writes one at a time: more at once only wait, and on a busy machine run out of time.
+AT_ONCE = 2
 PAGE = 200
 NAMES_AT_ONCE = 100
 

@@ -29,7 +29,7 @@ NAMED_REMOVALS = 10
 def deploy(
     configs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[CONFIG…]", help="YAMLs, or folders of them.", show_default="configs"),
+        typer.Argument(metavar="CONFIG", help="YAMLs, or folders of them.", show_default="configs"),
     ] = None,
     pool: Annotated[
         str | None, typer.Option(metavar="NAME", help="The work pool that runs them, not `evertrain up`.")
@@ -41,8 +41,8 @@ def deploy(
 ) -> None:
     """Register each pipeline's training and drift check with Prefect: schedules, forms, descriptions.
 
-    Again and again, and after each change: what is so already isn't touched, what was paused by hand stays
-    paused, and of a whole folder's pipelines those whose YAML is gone are un-deployed.
+    Run it again after each change. What is so already isn't touched; what was paused by hand stays paused;
+    of a whole folder, pipelines whose YAML is gone are un-deployed.
 
     Exit codes: 0 done, 2 a YAML is wrong (nothing is deployed then), 5 the Prefect server.
     """
