@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import numpy as np
 
 from evertrain.evaluation.scores import FloatArray, Formula, IntArray
 
+Item = TypeVar("Item")
 Name = TypeVar("Name", bound=Hashable)
 
 MOST_RESAMPLES = 1_000
@@ -74,10 +76,21 @@ def bootstrap(
         The draws of each formula, by its name, each of shape [resamples].
     """
     draws: dict[Name, list[FloatArray]] = {name: [] for name in formulas}
-    for weights in draw_weights(strata, resamples=resamples, seed=seed, chunk_cells=chunk_cells):
+    drawn = draw_weights(strata, resamples=resamples, seed=seed, chunk_cells=chunk_cells)
+    # Drawing takes as long as most formulas, and neither holds the interpreter's lock for long.
+    for weights in one_ahead(drawn):
         for name, formula in formulas.items():
             draws[name].append(formula(weights))
     return {name: np.concatenate(parts) for name, parts in draws.items()}
+
+
+def one_ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """Give *items* in order; while one is used, the next is made in a thread."""
+    with ThreadPoolExecutor(1, thread_name_prefix="one-ahead") as maker:
+        coming = maker.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = maker.submit(next, items, None)
+            yield item
 
 
 def evaluate_once(formula: Formula, rows: int) -> float:

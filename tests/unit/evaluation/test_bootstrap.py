@@ -11,6 +11,7 @@ from evertrain.evaluation.bootstrap import (
     draw_weights,
     evaluate_once,
     find_interval,
+    one_ahead,
 )
 from evertrain.evaluation.scores import ClassAnswers, ValueAnswers, metric_formula
 
@@ -147,3 +148,24 @@ def test_the_point_is_the_plain_metric():
     """Each row counted once gives the metric itself."""
     answers = ValueAnswers(np.array([0.0, 2.0]), np.array([1.0, 2.0]))
     assert evaluate_once(metric_formula("mean_absolute_error", answers), 2) == 0.5
+
+
+def test_one_ahead_gives_all_in_order_and_makes_no_more_than_one_too_many():
+    """A reader that stops early has made one for nothing; a fault is raised where its item was due."""
+    made = []
+
+    def make():
+        for number in range(5):
+            made.append(number)
+            yield number
+        raise ArithmeticError
+
+    items = one_ahead(make())
+    assert [next(items), next(items)] == [0, 1]
+    items.close()
+    assert made == [0, 1, 2]
+
+    with pytest.raises(ArithmeticError):
+        assert list(one_ahead(make())) == []
+    assert list(one_ahead(iter(()))) == []
+    assert list(one_ahead(iter((0, 1)))) == [0, 1]
