@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import signal
@@ -114,6 +115,7 @@ def prefect_api(settings: Settings, *, stays: bool | None = None) -> Iterator[Lo
             server = _find_or_start(settings, _stays_by_default() if stays is None else stays, stack)
             os.environ["PREFECT_API_URL"] = server.url
         read_settings_again()
+        stack.enter_context(_silent_logging())
         try:
             yield server
         finally:
@@ -122,6 +124,16 @@ def prefect_api(settings: Settings, *, stays: bool | None = None) -> Iterator[Lo
             if server is not None:
                 del os.environ["PREFECT_API_URL"]
                 read_settings_again()
+
+
+@contextmanager
+def _silent_logging() -> Iterator[None]:
+    """Have log handlers that fail keep it to themselves: Prefect's tells of each line that it can't send."""
+    before, logging.raiseExceptions = logging.raiseExceptions, False
+    try:
+        yield
+    finally:
+        logging.raiseExceptions = before
 
 
 def server_must_start(settings: Settings) -> bool:

@@ -17,6 +17,7 @@ USE = "server.use"
 START = "server.lock"
 WAIT_SECONDS = 60.0
 POLL_SECONDS = 0.05
+TEXT_LIMIT = 120
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,9 @@ def spell_command(words: list[str]) -> str:
         words = words[1:]
     if words[:2] == ["-m", "evertrain.cli"]:
         words = ["evertrain", *words[2:]]
-    return " ".join([Path(words[0]).name, *words[1:]])[:120] if words else "a process"
+    # A word may be a whole script.
+    spelled = " ".join(" ".join([Path(words[0]).name, *words[1:]]).split()) if words else "a process"
+    return spelled[:TEXT_LIMIT]
 
 
 def _open(path: Path) -> IO[str]:
