@@ -81,13 +81,18 @@ def run_demo(console: Console) -> Story:
     """
     from evertrain.config.files import load_config
     from flows.launch import training_ready
+    from flows.registrars import registrar_ahead
     from flows.validators import validator_ahead
 
     cut_data()
     with fresh_home() as settings:
         config = load_config(CONFIG, settings)
-        # One for all trainings: they share its import of Great Expectations.
-        with validator_ahead(config.validation), training_ready(settings, stays=False) as train:
+        # One of each for all trainings: they share its imports.
+        with (
+            validator_ahead(config.validation),
+            registrar_ahead(),
+            training_ready(settings, stays=False) as train,
+        ):
             return live_through(settings, config, train, console)
 
 
