@@ -2,97 +2,26 @@
 
 from __future__ import annotations
 
-import importlib
 import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from textwrap import dedent
 from typing import Any
 
 import pytest
-import yaml
 from httpx import Client, HTTPStatusError
 
 from evertrain.errors import ConfigError, ServiceError
 from evertrain.settings import Settings, read_settings
 from flows.deploying import Deployed, deploy_pipelines, installation_tag
-from flows.local_server import prefect_api, read_settings_again
+from tests.orchestration.deploy.conftest import names, read, write
 
-Run = Callable[..., int]
-RUN_SECONDS = 600
-REPOSITORY = Path(__file__).parents[2]
 pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("deploy")]
 
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Prefect server of one's own, as PREFECT_API_URL names it."""
-    before = os.environ.get("PREFECT_API_URL")
-    home = tmp_path_factory.mktemp("server-home")
-    settings = read_settings({"EVERTRAIN_HOME": str(home)})
-    with prefect_api(settings, stays=False) as server:
-        assert server is not None
-        server.wait_until_ready()
-        yield server.url
-    if before is not None:
-        os.environ["PREFECT_API_URL"] = before
-        read_settings_again()
-
-
-@pytest.fixture
-def api(address: str) -> Iterator[Client]:
-    """The server's own API, emptied of deployments."""
-    with Client(base_url=address, timeout=60) as client:
-        for item in client.post("/deployments/filter", json={}).json():
-            client.delete(f"/deployments/{item['id']}")
-        yield client
-
-
-@pytest.fixture
-def settings(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """A fresh installation that uses the server, and a working folder of its own."""
-    monkeypatch.setenv("PREFECT_API_URL", address)
-    monkeypatch.setenv("EVERTRAIN_HOME", str(tmp_path / "home"))
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "configs").mkdir()
-    return read_settings()
-
-
-def write(name: str, extra: str = "", *, file: str | None = None) -> Path:
-    """Write the YAML of a small pipeline under ``configs/``."""
-    path = Path("configs") / f"{file or name}.yaml"
-    path.write_text(
-        dedent(
-            f"""\
-            name: {name}
-            description: Will a loan default?
-            owner: risk@example.org
-            data:
-              source: {{type: files, uri: loans.csv}}
-              target: default
-            training: {{estimator: sklearn.linear_model.LogisticRegression}}
-            evaluation: {{task: binary_classification}}
-            """
-        )
-        + dedent(extra)
-    )
-    return path
+Run = Callable[..., int]
 
 
 def changes(deployed: Deployed) -> dict[str, str]:
     return {f"{item.flow}/{item.pipeline}": item.change for item in deployed.flows}
-
-
-def names(api: Client) -> set[str]:
-    """Every deployment there is, by pipeline."""
-    return {item["name"] for item in api.post("/deployments/filter", json={}).json()}
-
-
-def read(api: Client, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = api.get(f"/deployments/name/{name}").raise_for_status().json()
-    return found
 
 
 SCHEDULED = """
@@ -338,61 +267,3 @@ def test_a_missing_folder_is_told(
 
     with pytest.raises(ConfigError, match="no folder 'configs'"):
         deploy_pipelines(["configs"], settings)
-
-
-def ask_for(api: Client, name: str, **parameters: Any) -> str:
-    """Ask for a run as the form does; gives its id."""
-    body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
-    answer = api.post(f"/deployments/{read(api, name)['id']}/create_flow_run", json=body).raise_for_status()
-    return str(answer.json()["id"])
-
-
-def work_once(pool: str, folder: Path) -> None:
-    """Have a real worker of *pool* run what is due, to its end."""
-    words = ["-m", "prefect", "worker", "start", "--pool", pool, "--run-once", "--limit", "1"]
-    environment = {**os.environ, "PWD": str(folder)}
-    subprocess.run([sys.executable, *words], cwd=folder, env=environment, check=True, timeout=RUN_SECONDS)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(3 * RUN_SECONDS)
-@pytest.mark.parametrize("way", ["prefect.yaml", "evertrain deploy"])
-def test_a_worker_runs_what_was_deployed(
-    settings: Settings, api: Client, tmp_path: Path, write_pipeline: Callable[..., Path], way: str
-) -> None:
-    """From the project's folder; a wrong value in the form is a failed run that says so."""
-    write_pipeline()
-    write("flights")
-    for name, kind in (("processes", "process"), ("containers", "docker"), ("kubernetes", "kubernetes")):
-        api.post("/work_pools/", json={"name": name, "type": kind})
-    if way == "prefect.yaml":
-        file = str(REPOSITORY / "deployments" / "prefect.yaml")
-        words = ["-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", file]
-        subprocess.run([sys.executable, *words], check=True, timeout=RUN_SECONDS)
-        assert names(api) == {"flights", "flights-docker", "flights-kubernetes"}
-    else:
-        deploy_pipelines(["configs"], settings, pool="processes")
-    good = ask_for(api, "training/flights", overrides=["training.seed=1"], as_of="2030-01-01T00:00:00Z")
-    work_once("processes", tmp_path)
-    wrong = ask_for(api, "training/flights", overrides=["x"])
-    work_once("processes", tmp_path)
-
-    run = api.get(f"/flow_runs/{good}").json()
-    assert (run["state"]["type"], run["name"]) == ("COMPLETED", "flights 2030-01-01")
-    state = api.get(f"/flow_runs/{wrong}").json()["state"]
-    assert state["type"] == "FAILED"
-    assert '--set: "x"; expected PATH=VALUE' in state["message"]
-
-
-def test_prefect_s_own_file_names_what_there_is() -> None:
-    """Each entry's flow, parameters and YAML exist; every kind of pool has a training and a check."""
-    deployments = yaml.safe_load((REPOSITORY / "deployments" / "prefect.yaml").read_text())["deployments"]
-
-    for entry in deployments:
-        module, _, name = entry["entrypoint"].rpartition(".")
-        known = set(getattr(importlib.import_module(module), name).parameters.properties)
-        given = entry["parameters"] | entry["schedules"][0]["parameters"]
-        assert set(given) <= known
-        assert (REPOSITORY / entry["parameters"]["config"]).is_file()
-    flows = {(entry["work_pool"]["name"], entry["entrypoint"]) for entry in deployments}
-    assert len(flows) == len(deployments) == 6
