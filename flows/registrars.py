@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 
 from evertrain.registrar import Registrar, start_registrar
@@ -11,9 +12,11 @@ from flows.ahead import kept_ahead, kept_or_own
 _kept: ContextVar[Registrar | None] = ContextVar("registrar", default=None)
 
 
-def registrar_ahead() -> AbstractContextManager[None]:
-    """Start one now, for the runs in the block."""
-    return kept_ahead(_kept, start_registrar())
+@contextmanager
+def registrar_ahead() -> Iterator[None]:
+    """Start one now, for the runs in this block."""
+    with kept_ahead(_kept, start_registrar()):
+        yield
 
 
 def registrar_for() -> AbstractContextManager[Registrar]:
