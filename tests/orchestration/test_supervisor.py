@@ -13,7 +13,10 @@ import psutil
 import pytest
 
 from evertrain.errors import ServiceError
+from evertrain.settings import read_settings
+from flows.local_server import prefect_api
 from flows.up.parts import Program, answers, claim_port
+from flows.up.record import FILE, being_up, find_up, write_up
 from flows.up.supervisor import Stopped, Supervisor
 from flows.up.watchdog import Watchdog
 
@@ -163,9 +166,49 @@ def test_a_taken_port_is_refused_with_the_option_that_chooses_another() -> None:
 
 def test_a_home_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     """A file where the home should be is an error that names it."""
-    from flows.up.record import being_up
-
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(ServiceError, match="EVERTRAIN_HOME"), being_up(tmp_path / "file"):
+    with (
+        pytest.raises(ServiceError, match="EVERTRAIN_HOME"),
+        being_up(tmp_path / "file", serves_prefect=True),
+    ):
         pytest.fail("there is no home")
+
+
+def test_a_home_has_one_up_that_others_find_while_it_lives(tmp_path: Path) -> None:
+    """A second one is refused with the addresses of the first; what a dead one left is none."""
+    with being_up(tmp_path, serves_prefect=True):
+        with (
+            pytest.raises(ServiceError, match=r"it is still starting.*evertrain down"),
+            being_up(tmp_path, serves_prefect=True),
+        ):
+            pytest.fail("there are two")
+        write_up(tmp_path, {"Prefect": "http://127.0.0.1:4200"}, serves_prefect=True)
+        found = find_up(tmp_path)
+        left = (tmp_path / FILE).read_text()
+        with (
+            pytest.raises(ServiceError, match=r"Prefect http://127\.0\.0\.1:4200"),
+            being_up(tmp_path, serves_prefect=True),
+        ):
+            pytest.fail("there are two")
+
+    assert found is not None
+    assert found.serves_prefect
+    assert find_up(tmp_path) is None
+    (tmp_path / FILE).write_text(left.replace(f'"pid": {os.getpid()}', '"pid": 1'))
+    assert find_up(tmp_path) is None
+
+
+def test_a_command_waits_for_the_server_that_an_up_is_to_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It starts none beside it, and says in the end whom it waited for."""
+    monkeypatch.setattr("flows.local_server.START_SECONDS", 0.3)
+    settings = read_settings({"EVERTRAIN_HOME": str(tmp_path)})
+
+    with (
+        being_up(tmp_path, serves_prefect=True),
+        pytest.raises(ServiceError, match=rf"`evertrain up` \(pid {os.getpid()}\)"),
+        prefect_api(settings),
+    ):
+        pytest.fail("there is no server")
