@@ -7,6 +7,7 @@ database or an HTTP client, call a flow or start a thread: what isn't there can'
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import gc
 import importlib
 import json
@@ -19,6 +20,8 @@ import tempfile
 import time
 import traceback
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 from uuid import UUID
@@ -171,6 +174,21 @@ def import_everything() -> None:
             importlib.import_module(module)
 
 
+@contextmanager
+def ended_by_input(questions: int) -> Iterator[None]:
+    """End this process at once if *questions* come to their end within the block.
+
+    By a signal, where the system has it for pipes: a thread that watches would be there at the first fork.
+    """
+    before = fcntl.fcntl(questions, fcntl.F_GETFL)
+    fcntl.fcntl(questions, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(questions, fcntl.F_SETFL, before | os.O_ASYNC)
+    try:
+        yield
+    finally:
+        fcntl.fcntl(questions, fcntl.F_SETFL, before)
+
+
 def main(lifeline: int) -> None:
     """Run as ``python -m flows.runner.zygote LIFELINE``: asked on its input, it answers on its output."""
     began = time.perf_counter()
@@ -182,7 +200,8 @@ def main(lifeline: int) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # What the collector never looks at isn't copied by a child that collects.
     gc.disable()
-    import_everything()
+    with ended_by_input(0):
+        import_everything()
     gc.freeze()
     zygote = Zygote(0, answers, lifeline)
     zygote.say(ready=True, seconds=round(time.perf_counter() - began, 2))
