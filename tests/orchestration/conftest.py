@@ -105,6 +105,10 @@ def trained_once(
     training: TrainingFlow, empty_registry: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., Path]:
     """Give a folder with loans and a home in which estimators were champions in turn; each trained once."""
+    from evertrain.validation import import_great_expectations
+
+    # Whoever has it already starts no process that would have to import it for each train.
+    import_great_expectations()
     made: dict[tuple[str, ...], Path] = {}
 
     def train(*estimators: str, extra: str = "") -> Path:
