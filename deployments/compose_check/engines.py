@@ -239,7 +239,7 @@ class PodmanWithStandIns(Engine):
         done = threading.Event()
 
         def check() -> None:
-            while not done.wait(1):
+            while not done.wait(2):
                 told = subprocess.run(
                     ["podman", "ps", "-q"], env=self.environment, check=False, capture_output=True, text=True
                 )

@@ -43,8 +43,7 @@ def check_container(service: str, facts: dict[str, Any]) -> None:
 
 def _capabilities(facts: dict[str, Any]) -> list[str]:
     # Podman tells which are left; Docker, which were dropped.
-    left = facts.get("EffectiveCaps")
-    if left is not None:
-        return list(left)
+    if "EffectiveCaps" in facts:
+        return list(facts["EffectiveCaps"] or ())
     host = facts["HostConfig"]
     return ["all but some"] if "ALL" not in (host.get("CapDrop") or ()) else list(host.get("CapAdd") or ())
