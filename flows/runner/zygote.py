@@ -17,6 +17,7 @@ import select
 import signal
 import sys
 import tempfile
+import threading
 import time
 import traceback
 import warnings
@@ -43,6 +44,12 @@ MODULES = (
     "pyarrow.dataset",
     "pyarrow.parquet",
     "matplotlib.figure",
+    "matplotlib.backends.backend_agg",
+    # What MLflow imports at its first call, its database's migrations included.
+    "mlflow.pyfunc",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "mlflow.store.model_registry.sqlalchemy_store",
+    "alembic.command",
     "evidently",
     "flows.training",
     "flows.drift_check",
@@ -202,6 +209,10 @@ def main(lifeline: int) -> None:
     gc.disable()
     with ended_by_input(0):
         import_everything()
+    threads = [thread.name for thread in threading.enumerate()]
+    if len(threads) > 1:
+        # A lock that one of them holds would be held for ever in each child.
+        raise SystemExit(f"a library starts threads when it is imported: {', '.join(threads[1:])}")
     gc.freeze()
     zygote = Zygote(0, answers, lifeline)
     zygote.say(ready=True, seconds=round(time.perf_counter() - began, 2))
