@@ -23,6 +23,7 @@ class Settings:
     home: Path
     store: str
     mlflow_uri: str | None = None
+    mlflow_pages: str | None = None
     prefect_api_url: str | None = None
     allow_python_sources: bool = False
     allowed_packages: tuple[str, ...] = DEFAULT_PACKAGES
@@ -55,6 +56,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         home=home,
         store=_store_of(env, home),
         mlflow_uri=env.get("MLFLOW_TRACKING_URI") or None,
+        mlflow_pages=env.get("EVERTRAIN_MLFLOW_PAGES") or None,
         prefect_api_url=env.get("PREFECT_API_URL") or None,
         allow_python_sources=env.get("EVERTRAIN_ALLOW_PYTHON_SOURCES") == "1",
         allowed_packages=_packages_of(env),

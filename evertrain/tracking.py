@@ -76,17 +76,17 @@ def log_page(settings: Settings, run_id: str, name: str, page: str) -> None:
 
 
 def run_url(settings: Settings, run_id: str) -> str | None:
-    """The run's page in MLflow's own pages; None where MLflow is embedded and serves none.
+    """The run's page in MLflow's own pages, where people open those; None where nothing serves them.
 
     Raises:
         RegistryError: MLflow can't be reached, or doesn't know the run.
     """
-    if not is_remote(settings):
+    root = settings.mlflow_pages or (tracking_uri(settings) if is_remote(settings) else None)
+    if root is None:
         return None
     with mlflow_client(settings, f"find run {run_id}") as client:
         experiment = client.get_run(run_id).info.experiment_id
-    root = without_credentials(tracking_uri(settings)).rstrip("/")
-    return f"{root}/#/experiments/{experiment}/runs/{run_id}"
+    return f"{without_credentials(root).rstrip('/')}/#/experiments/{experiment}/runs/{run_id}"
 
 
 def _experiment(client: MlflowClient, name: str, location: str | None) -> str:

@@ -225,6 +225,7 @@ def worker_environment(settings: Settings, kind: str) -> dict[str, str]:
         "EVERTRAIN_ALLOWED_PACKAGES": os.environ.get("EVERTRAIN_ALLOWED_PACKAGES", ""),
         "EVERTRAIN_ALLOW_PYTHON_SOURCES": "1" if settings.allow_python_sources else "",
         "MLFLOW_TRACKING_URI": settings.mlflow_uri or "",
+        "EVERTRAIN_MLFLOW_PAGES": settings.mlflow_pages or "",
         "AWS_ENDPOINT_URL": os.environ.get("AWS_ENDPOINT_URL", ""),
     }
     return {name: value for name, value in wanted.items() if value and without_credentials(value) == value}

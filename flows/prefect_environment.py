@@ -47,6 +47,7 @@ def server_environment(settings: Settings, port: int) -> dict[str, str]:
         "PREFECT_UI_API_URL": f"{here}/api",
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"{here},http://localhost:{port}",
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
     }
     inherited = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
     return {

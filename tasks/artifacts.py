@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from evertrain.records import Judgement, MetricEstimate, ModelVersion, ValidationReport
 from tasks.run import Run
@@ -41,6 +41,7 @@ def show_judgement(run: Run, judgement: Judgement) -> None:
     """Show challenger beside champion, and each gate's verdict."""
     evaluation = judgement.evaluation
     champion = evaluation.champion
+    held = judgement.held_because
     create_table_artifact(
         [
             {
@@ -59,19 +60,20 @@ def show_judgement(run: Run, judgement: Judgement) -> None:
             for gate in judgement.gates
         ],
         key=artifact_key(run.config.name, "gates"),
-        description="held" if judgement.held_because else "All gates let it pass.",
+        description=f"Held: {'; '.join(held)}." if held else "All gates let it pass.",
     )
 
 
 def show_links(run: Run, version: ModelVersion, url: str | None) -> None:
-    """Show where the run lies in MLflow, as a link where MLflow is a server."""
-    key = artifact_key(run.config.name, "mlflow-run")
-    if url:
-        create_link_artifact(url, link_text=f"Version {version.version} in MLflow", key=key)
-    else:
-        create_markdown_artifact(
-            f"MLflow run `{version.run_id}`, version {version.version} of `{run.config.name}`", key=key
-        )
+    """Show where the run and its report lie in MLflow, as links where MLflow's pages are served."""
+    named = f"version {version.version} of `{run.config.name}`"
+    # The report is there once the run is over.
+    links = f"[The run in MLflow]({url})\n\n[Its report]({url}/artifacts/report.html)"
+    create_markdown_artifact(
+        f"The run of {named}\n\n{links}" if url else f"MLflow run `{version.run_id}`, {named}",
+        key=artifact_key(run.config.name, "mlflow-run"),
+        description=f"Metrics, plots and the report of version {version.version}.",
+    )
 
 
 def spell(estimate: MetricEstimate | None) -> str:

@@ -125,7 +125,7 @@ class Up:
         for part in parts:
             self._supervisor.start(part)
         standing = self._deploy(api_url)
-        self._supervisor.start(plan_runner(self._settings))
+        self._supervisor.start(plan_runner(self._settings, standing.addresses.get("MLflow")))
         self._supervisor.wait_until_ready(parts)
         write_up(self._settings.home, standing.addresses, serves_prefect=listener is not None)
         return standing

@@ -178,9 +178,17 @@ def part_environment(settings: Settings) -> dict[str, str]:
     return {**os.environ, **prefect_environment(settings), "EVERTRAIN_HOME": str(settings.home)}
 
 
-def plan_runner(settings: Settings) -> Program:
-    """Plan what runs the deployments."""
-    return Program("runner", [sys.executable, "-P", "-m", "flows.runner"], part_environment(settings))
+def plan_runner(settings: Settings, mlflow_pages: str | None) -> Program:
+    """Plan what runs the deployments.
+
+    Args:
+        settings: Of the home whose runs they are.
+        mlflow_pages: Where people open MLflow's pages, for the links in Prefect's.
+    """
+    environment = part_environment(settings)
+    if mlflow_pages is not None:
+        environment.setdefault("EVERTRAIN_MLFLOW_PAGES", mlflow_pages)
+    return Program("runner", [sys.executable, "-P", "-m", "flows.runner"], environment)
 
 
 def plan_service(settings: Settings, port: int) -> Program:

@@ -31,6 +31,7 @@ def test_what_is_set_is_taken() -> None:
             "EVERTRAIN_ALLOW_PYTHON_SOURCES": "1",
             "EVERTRAIN_API_KEYS_FILE": "/srv/keys",
             "EVERTRAIN_ACTOR": "ci",
+            "EVERTRAIN_MLFLOW_PAGES": "http://localhost:5300",
             "PORT": "9000",
         }
     )
@@ -40,6 +41,7 @@ def test_what_is_set_is_taken() -> None:
     assert settings.allow_python_sources
     assert settings.api_keys_file == Path("/srv/keys")
     assert (settings.actor, settings.port) == ("ci", 9000)
+    assert settings.mlflow_pages == "http://localhost:5300"
     assert settings.prefect_home == Path("/srv/home/prefect")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import os
@@ -178,6 +179,13 @@ def test_a_run_on_a_server_has_a_page(server):
     uri = server.replace("http://", "http://me:pw@") + "/"
 
     assert run_url(remote(uri), "r1") == f"{server}/#/experiments/7/runs/r1"
+
+
+def test_a_run_s_page_is_where_people_open_mlflow(server):
+    """A browser may reach a server by another address than we do; pages over a file have one as well."""
+    settings = dataclasses.replace(remote(server), mlflow_pages="http://me:pw@mlflow.example.org/")
+
+    assert run_url(settings, "r1") == "http://mlflow.example.org/#/experiments/7/runs/r1"
 
 
 def test_a_finished_run_is_not_announced(server, capsys):
