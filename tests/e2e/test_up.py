@@ -17,6 +17,8 @@ import numpy as np
 import psutil
 import pytest
 
+from flows.local_server import free_port
+
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("up")]
 
 WAIT_SECONDS = 280
@@ -40,7 +42,7 @@ class Up:
     def __init__(self, folder: Path, *options: str, environment: dict[str, str] | None = None) -> None:
         self.folder = folder
         self.home = folder / "home"
-        self.ports = dict(zip(("prefect", "mlflow", "service"), free_ports(3), strict=True))
+        self.ports = {part: free_port() for part in ("prefect", "mlflow", "service")}
         self.environment = plain_environment(self.home) | (environment or {})
         self._log = folder / "up.log"
         named = [f"--prefect-port={self.ports['prefect']}", f"--mlflow-port={self.ports['mlflow']}"]
@@ -94,16 +96,6 @@ def plain_environment(home: Path) -> dict[str, str]:
     theirs = ("CI", "PREFECT_API_URL", "MLFLOW_TRACKING_URI", "PORT")
     kept = {name: value for name, value in os.environ.items() if name not in theirs}
     return {**kept, "EVERTRAIN_HOME": str(home)}
-
-
-def free_ports(count: int) -> list[int]:
-    import socket
-
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    found = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return found
 
 
 def await_true(holds: Callable[[], Any]) -> None:

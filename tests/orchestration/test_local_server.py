@@ -6,25 +6,21 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from evertrain.errors import ServiceError
-from evertrain.liveness import identify_process, is_running
+from evertrain.liveness import is_running
 from evertrain.settings import Settings, read_settings
 from flows.ending import end_home
 from flows.local_server import LocalServer, describe_server, prefect_api, server_must_start, start_server
-from flows.prefect_environment import prefect_environment, server_environment
 from flows.server.record import FILE, ServerRecord, find_server, read_record, write_record
-from flows.server.use import find_users, spell_command, unused, using
+from flows.server.use import find_users, unused, using
 
 pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("prefect")]
 
@@ -224,7 +220,7 @@ def test_in_ci_a_server_ends_with_its_command_and_one_that_runs_is_used(place: P
     command.end()
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", int(url.rpartition(":")[2].removesuffix("/api")))) != 0
-    write_record(place / "prefect", described(place, port=9))
+    write_record(place / "prefect", describe_server(settings_of(place), "made-up", os.getpid(), port=9))
 
     with prefect_api(settings_of(place)) as server:
         assert server is not None
@@ -232,67 +228,6 @@ def test_in_ci_a_server_ends_with_its_command_and_one_that_runs_is_used(place: P
 
     # This very process stood for a server: it is not to be ended.
     (place / "prefect" / FILE).unlink()
-
-
-def described(home: Path, *, port: int) -> ServerRecord:
-    """A record that says this process is the server."""
-    (home / "prefect").mkdir(parents=True, exist_ok=True)
-    return describe_server(settings_of(home), "made-up", os.getpid(), port)
-
-
-def test_a_recycled_pid_a_copied_record_and_garbage_name_no_server(tmp_path: Path) -> None:
-    """A process that started at another time is another; a copied home is not the one that is served."""
-    record = described(tmp_path, port=9)
-    home = tmp_path / "prefect"
-    write_record(home, record)
-    assert find_server(home) == record
-    copied = tmp_path / "copy" / "prefect"
-    copied.mkdir(parents=True)
-    (copied / FILE).write_bytes((home / FILE).read_bytes())
-    assert find_server(copied) is None
-    for garbage in ("", "[]", "{}", '{"process": 1}', "\x00"):
-        (home / FILE).write_text(garbage)
-        assert find_server(home) is None
-
-    write_record(home, replace(record, process=replace(record.process, started=1.0)))
-
-    assert find_server(home) is None
-
-
-@contextmanager
-def someone_else() -> Iterator[int]:
-    """A web server of someone else's that answers 200 to everything."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-def test_someone_else_on_the_port_is_not_taken_for_the_server(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A 200 isn't enough: the answer must bear the server's id. What never answers so is given up."""
-    monkeypatch.setattr("flows.local_server.START_SECONDS", 0.5)
-    with someone_else() as port:
-        record = described(tmp_path, port=port)
-
-        assert not record.answers()
-        with pytest.raises(ServiceError, match="evertrain down"):
-            LocalServer(record, tmp_path / "server.log").wait_until_ready()
 
 
 IMPORTED_BEFORE = """
@@ -343,7 +278,7 @@ def test_a_server_that_heeds_no_signal_is_killed(tmp_path: Path, monkeypatch: py
     process = subprocess.Popen([sys.executable, "-c", f"{deaf}; time.sleep(60)"], stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()
-    record = replace(described(tmp_path, port=9), process=identify_process(process.pid))
+    record = describe_server(settings_of(tmp_path), "made-up", process.pid, port=9)
 
     LocalServer(record, tmp_path / "server.log", process).stop()
 
@@ -376,41 +311,3 @@ def test_a_lock_that_is_never_let_go_is_told(tmp_path: Path, monkeypatch: pytest
         pytest.fail("it is kept out")
 
     assert is_unused
-
-
-def test_the_embedded_prefect_never_touches_the_user_s(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its home is evertrain's even where the user has one; a server of the user's own keeps it."""
-    monkeypatch.setenv("PREFECT_HOME", "/srv/user/.prefect")
-
-    embedded = prefect_environment(settings_of(Path("/srv")))
-    own = prefect_environment(read_settings({"EVERTRAIN_HOME": "/srv", "PREFECT_API_URL": "http://p/api"}))
-
-    assert embedded["PREFECT_HOME"] == "/srv/prefect"
-    assert "PREFECT_HOME" not in own
-    assert embedded["DO_NOT_TRACK"] == "1"
-
-
-def test_what_the_user_chose_to_see_of_prefect_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The silence is a default, not a rule; so is where its pages look for their API."""
-    monkeypatch.setenv("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "INFO")
-    monkeypatch.setenv("PREFECT_UI_API_URL", "https://tunnel.example/api")
-
-    found = server_environment(read_settings({}), 4300)
-
-    assert found["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] == "INFO"
-    assert found["PREFECT_UI_API_URL"] == "https://tunnel.example/api"
-    assert found["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"] == "http://127.0.0.1:4300,http://localhost:4300"
-
-
-@pytest.mark.parametrize(
-    ("words", "spelled"),
-    [
-        (["/usr/bin/python3.11", "-m", "evertrain.cli", "train", "a.yaml"], "evertrain train a.yaml"),
-        (["/v/bin/python", "/v/bin/evertrain", "train", "a.yaml"], "evertrain train a.yaml"),
-        (["python"], "a process"),
-        (["/opt/tool", "run"], "tool run"),
-    ],
-)
-def test_a_user_is_named_as_its_owner_typed_it(words: list[str], spelled: str) -> None:
-    """The interpreter and the folders are left out."""
-    assert spell_command(words) == spelled
