@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,9 @@ from flows.server.record import find_server
 
 TEXT_LIMIT = 300
 BYTES_IN_MB = 1_000_000
+SERVERS_OWN_FAULT = 500
+# What httpx adds to each refusal.
+_MANUAL = re.compile(r"[\s-]*For more information check: \S+")
 
 
 @contextmanager
@@ -29,8 +33,8 @@ def prefect_faults_told(settings: Settings) -> Iterator[None]:
     try:
         yield
     except (HTTPError, InvalidURL, ObjectNotFound) as cause:
-        said = without_credentials(" ".join(str(cause).split()))[:TEXT_LIMIT].rstrip(".")
-        raise ServiceError(f"{_whose(settings)}: {said}. {_advice(settings)}") from cause
+        said = without_credentials(_MANUAL.sub("", " ".join(str(cause).split())))[:TEXT_LIMIT].rstrip(".")
+        raise ServiceError(f"{_whose(settings)}: {said}. {_advice(settings, cause)}") from cause
 
 
 def _whose(settings: Settings) -> str:
@@ -39,7 +43,7 @@ def _whose(settings: Settings) -> str:
     return f"The Prefect server at {without_credentials(settings.prefect_api_url)} can't be used"
 
 
-def _advice(settings: Settings) -> str:
+def _advice(settings: Settings, cause: Exception) -> str:
     if settings.prefect_api_url is None:
         log = settings.prefect_home / "server.log"
         if find_server(settings.prefect_home) is None:
@@ -48,6 +52,11 @@ def _advice(settings: Settings) -> str:
                 "command again: another server is started, and what was done isn't done again."
             )
         return f"{spell_room(settings.prefect_home)} Its log is {log}."
+    if getattr(getattr(cause, "response", None), "status_code", 0) >= SERVERS_OWN_FAULT:
+        return (
+            "PREFECT_API_URL is right, but that server can't do its work: see its log, and that its database "
+            "runs. Then type the command again: what was done isn't done again."
+        )
     return "See that it runs and PREFECT_API_URL is its address, ending in /api, or unset it."
 
 

@@ -59,3 +59,19 @@ def test_an_embedded_server_that_fails_is_told_with_the_room_on_its_disk(home: P
         prefect_faults_told(settings),
     ):
         raise HTTPStatusError("Server error '500'", request=request, response=Response(500))
+
+
+def test_a_server_whose_database_is_gone_is_told_from_one_that_is_not_there(home: Path) -> None:
+    """A 500 of the user's own server: its address is right, its database is what to look at."""
+    from httpx import Request, Response
+
+    settings = read_settings({"EVERTRAIN_HOME": str(home), "PREFECT_API_URL": "http://127.0.0.1:9/api"})
+    answer = Response(500, request=Request("POST", "http://127.0.0.1:9/api/flow_runs"))
+
+    with (
+        pytest.raises(ServiceError, match=r"PREFECT_API_URL is right, .* its database runs") as raised,
+        prefect_faults_told(settings),
+    ):
+        answer.raise_for_status()
+
+    assert "For more information" not in raised.value.message
