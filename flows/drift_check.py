@@ -13,6 +13,7 @@ from evertrain.pipelines import config_path, open_pipeline, parse_as_of
 from evertrain.records import TrainOutcome
 from evertrain.settings import read_settings
 from flows.owners import own_run
+from flows.run_log import tell_in_words
 from flows.telling import tell_crashed, tell_end, tell_failed
 from flows.training import training_flow
 from flows.turns import await_turn, in_utc, name_run
@@ -49,6 +50,7 @@ def drift_check_flow(
         overrides: Values that replace the YAML's, for this run: ``drift.max_share=0.5``.
         delay_seconds: How long after its scheduled moment the check begins, at the earliest.
     """
+    tell_in_words()
     await_turn(delay_seconds)
     settings = read_settings()
     loaded = load_config(config_path(config), settings, tuple(overrides or ()))

@@ -20,6 +20,7 @@ from evertrain.validation import list_quarantined
 from evertrain.validation.validator import Validator
 from flows.owners import own_run
 from flows.registrars import registrar_for
+from flows.run_log import tell_in_words
 from flows.telling import tell_crashed, tell_end, tell_failed
 from flows.turns import await_turn, in_utc, name_run
 from flows.validators import validator_for
@@ -62,6 +63,7 @@ def training_flow(
         overrides: Values that replace the YAML's, for this run: ``training.params.max_iter=300``.
         delay_seconds: How long after its scheduled moment the run begins, at the earliest.
     """
+    tell_in_words()
     await_turn(delay_seconds)
     settings = read_settings()
     path = config_path(config)
