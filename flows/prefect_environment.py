@@ -19,6 +19,8 @@ QUIET: Mapping[str, str] = {
     "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
     "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
     "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false",
+    # A call rides a server's restart out, for 14 s. Prefect's own minute, call by call, left people waiting.
+    "PREFECT_CLIENT_MAX_RETRIES": "3",
 }
 """What a user hasn't set himself. Results would otherwise be pickled."""
 
