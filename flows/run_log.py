@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+from prefect.logging.handlers import APILogHandler
+
 from evertrain.errors import EvertrainError
 
 FLOW_RUNS, TASK_RUNS = "prefect.flow_runs", "prefect.task_runs"
@@ -15,8 +17,16 @@ def tell_in_words() -> None:
     ours = logging.getLogger("evertrain")
     if ours.level == logging.NOTSET:
         ours.setLevel(logging.INFO)
+    for handler in ours.handlers:
+        if isinstance(handler, APILogHandler):
+            handler.addFilter(leave_out_beginnings)
     for name in (FLOW_RUNS, TASK_RUNS):
         logging.getLogger(name).addFilter(put_plainly)
+
+
+def leave_out_beginnings(record: logging.LogRecord) -> bool:
+    """Keep out that a step begins: it says what it came to when it ends, with its seconds."""
+    return getattr(record, "phase", None) != "started"
 
 
 def put_plainly(record: logging.LogRecord) -> bool:

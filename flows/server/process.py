@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
+from urllib.parse import urlsplit
 
 import uvicorn
 
@@ -23,6 +24,9 @@ from flows.template_database import prepare_database, template_path
 LOOK_SECONDS = 2.0
 # Pages that are open hold connections open; they are not waited for.
 DRAIN_SECONDS = 1
+# Prefect's pages ask the maker of their usage statistics for its settings, even where these are turned off.
+LOOPBACK = ("127.0.0.1", "localhost")
+ASKED = ("'self'", "data:", "blob:", *(f"{way}://{host}:*" for host in LOOPBACK for way in ("http", "ws")))
 
 
 class Server(uvicorn.Server):
@@ -51,7 +55,7 @@ def serve(terms: Terms) -> None:
 
     config = uvicorn.Config(
         create_app(final=True),
-        headers=[(HEADER, terms.server_id)],
+        headers=[(HEADER, terms.server_id), ("content-security-policy", connections_allowed())],
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=DRAIN_SECONDS,
@@ -60,6 +64,13 @@ def serve(terms: Terms) -> None:
     if terms.is_recorded:
         threading.Thread(target=care, args=(server, home, terms), daemon=True, name="caretaker").start()
     server.run(sockets=[socket.socket(fileno=terms.socket)])
+
+
+def connections_allowed() -> str:
+    """Say what the pages may talk to: this server, by whatever name the user gave it, and nobody else."""
+    api_url = urlsplit(os.environ.get("PREFECT_UI_API_URL", ""))
+    theirs = [f"{api_url.scheme}://{api_url.netloc}"] if api_url.hostname else []
+    return " ".join(("connect-src", *ASKED, *theirs))
 
 
 def care(server: Server, home: Path, terms: Terms) -> None:

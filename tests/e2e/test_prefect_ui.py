@@ -58,10 +58,16 @@ class Desk:
         self.environment = environment
         self.asked: list[str] = []
         self._ports = ports
-        page.on("request", lambda request: self.asked.append(request.url))
+        for ending in ("requestfinished", "requestfailed"):
+            page.on(ending, self._note)
 
     def address(self, part: str) -> str:
         return f"http://127.0.0.1:{self._ports[part]}"
+
+    def _note(self, request: Any) -> None:
+        # What the pages would ask of others is in their code; that the browser doesn't let them is ours.
+        if request.failure not in ("csp", "net::ERR_BLOCKED_BY_CSP"):
+            self.asked.append(request.url)
 
     def open_deployment(self, flow: str) -> None:
         """From Prefect's first page, as it opens, to the pipeline's deployment of *flow*."""

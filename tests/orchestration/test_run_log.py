@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from evertrain.errors import ConfigError
-from flows.run_log import FLOW_RUNS, TASK_RUNS, put_plainly
+from evertrain.progress import step
+from flows.run_log import FLOW_RUNS, TASK_RUNS, leave_out_beginnings, put_plainly
 
 
 def record(name: str, level: int, message: str, error: BaseException | None = None) -> logging.LogRecord:
@@ -52,3 +53,13 @@ def test_a_fault_of_ours_keeps_its_traceback() -> None:
 def test_what_the_page_shows_elsewhere_is_left_out(name: str, level: int, message: str, kept: bool) -> None:
     """The ends of tasks and the hooks that went well; warnings of either stay."""
     assert put_plainly(record(name, level, message)) is kept
+
+
+def test_a_step_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Its end says what it came to, so that it began needn't be said."""
+    with caplog.at_level(logging.INFO, "evertrain.steps"), step("ingest", {}) as note:
+        note.text = "720 rows"
+
+    told = [each.getMessage() for each in caplog.records if leave_out_beginnings(each)]
+    assert len(told) == 1
+    assert told[0].startswith("ingest: 720 rows (")
