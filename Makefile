@@ -1,7 +1,7 @@
 # One Makefile for ever. Needs python3.11 or newer (with venv and pip) and make; everything else comes from the lock.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help .venv data demo test test-all lint up docs bench lock compose-check
+.PHONY: help .venv data demo test test-services test-all lint up docs bench lock compose-check
 
 # These would leak the caller's Python into ours, or leave the libraries uncompiled (twice the start-up time).
 unexport PYTHONDONTWRITEBYTECODE PYTHONHOME PYTHONPATH PYTHONSTARTUP
@@ -19,6 +19,7 @@ COMPILE := uv pip compile pyproject.toml --quiet --universal --python-version 3.
 help:
 	@echo "make demo      the loop on a year of real flights; ends what it started"
 	@echo "make test      the tests (a few minutes)      make test-all  the slow ones too"
+	@echo "make test-services  the same YAML on real servers, each of them killed (five minutes)"
 	@echo "make lint      ruff, mypy --strict, import contracts, spelling"
 	@echo "make .venv     only the virtual environment   make data      only the example data"
 	@echo "make up        everything, on this machine    make docs      what there is to read"
@@ -69,9 +70,13 @@ docs:
 # ── what a developer runs ────────────────────────────────────────────────────────────────────────────────
 # loadgroup: tests that share one Prefect server, or one killed run, stay on one worker.
 test: .venv data
-	@$(RUN) pytest -n 2 --dist loadgroup --cov --cov-report= -m "not slow and not full"
+	@$(RUN) pytest -n 2 --dist loadgroup --cov --cov-report= -m "not slow and not full and not services"
 	@$(RUN) coverage report --include="tasks/*,flows/*,serving/*" --skip-covered
 	@$(RUN) coverage report --include="evertrain/*" --skip-covered --fail-under=95
+
+# Postgres, S3, MLflow, Prefect and a worker, started here: the cores are theirs, so the tests go one by one.
+test-services: .venv
+	@$(RUN) pytest -m services tests/e2e
 
 test-all: .venv data
 	@$(RUN) pytest -n 2 --dist loadgroup --cov --cov-report=
