@@ -32,6 +32,7 @@ RUN groupadd --gid 10001 evertrain \
     && useradd --uid 10001 --gid evertrain --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin evertrain \
     && install -d -o evertrain -g evertrain /var/lib/evertrain /srv/evertrain
 COPY --from=build /opt/evertrain /opt/evertrain
+COPY deployments/healthy.py /usr/local/bin/healthy
 # Whatever a library wants to keep goes to /tmp: the root file system may be read-only.
 ENV PATH=/opt/evertrain/bin:$PATH PYTHONUNBUFFERED=1 EVERTRAIN_HOME=/var/lib/evertrain \
     HOME=/tmp MPLCONFIGDIR=/tmp/matplotlib PREFECT_HOME=/tmp/prefect PREFECT_SERVER_UI_STATIC_DIRECTORY=/tmp/prefect-ui \

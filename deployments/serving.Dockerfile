@@ -21,27 +21,30 @@ COPY serving /source/serving
 RUN pip --python /opt/evertrain/bin/python install --no-deps --no-build-isolation /source \
     && pip --python /opt/evertrain/bin/python uninstall --yes setuptools
 
-FROM ${PYTHON_IMAGE} AS serving
+FROM ${PYTHON_IMAGE} AS runtime
 ARG VERSION=0.1.0
 ARG REVISION=unknown
-LABEL org.opencontainers.image.title="evertrain serving" \
-    org.opencontainers.image.description="Answers from the champion's bundle, in ONNX." \
-    org.opencontainers.image.licenses="Apache-2.0" \
+LABEL org.opencontainers.image.licenses="Apache-2.0" \
     org.opencontainers.image.version="${VERSION}" \
     org.opencontainers.image.revision="${REVISION}"
 RUN groupadd --gid 10001 evertrain \
     && useradd --uid 10001 --gid evertrain --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin evertrain \
     && install -d -o evertrain -g evertrain /var/lib/evertrain
-COPY --from=build /opt/evertrain /opt/evertrain
+COPY deployments/healthy.py /usr/local/bin/healthy
 ENV PATH=/opt/evertrain/bin:$PATH PYTHONUNBUFFERED=1 EVERTRAIN_HOME=/var/lib/evertrain PORT=8080
 USER 10001:10001
 WORKDIR /var/lib/evertrain
 EXPOSE 8080
-HEALTHCHECK --interval=5s --timeout=3s --start-period=20s --retries=5 \
-    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/health/live', timeout=2)"]
+HEALTHCHECK --interval=5s --timeout=10s --start-period=20s --retries=5 \
+    CMD ["sh", "-c", "healthy http://127.0.0.1:$PORT/health/live"]
 ENTRYPOINT ["evertrain", "serve"]
 # Loopback inside the container: a run that wants to be reached says so itself, as docker-compose.yml does.
 CMD ["--host", "127.0.0.1"]
+
+FROM runtime AS serving
+LABEL org.opencontainers.image.title="evertrain serving" \
+    org.opencontainers.image.description="Answers from the champion's bundle, in ONNX."
+COPY --from=build /opt/evertrain /opt/evertrain
 
 FROM build AS build-native
 COPY deployments/serving-native.lock /tmp/
@@ -49,7 +52,7 @@ RUN pip --python /opt/evertrain/bin/python install --require-hashes --no-deps --
     && pip --python /opt/evertrain/bin/python uninstall --yes setuptools \
     && { /opt/evertrain/bin/python -m compileall -q -q -j 0 /opt/evertrain/lib || true; }
 
-FROM serving AS serving-native
+FROM runtime AS serving-native
 LABEL org.opencontainers.image.title="evertrain serving, native" \
     org.opencontainers.image.description="Answers from the champion's bundle, in ONNX or native."
 COPY --from=build-native /opt/evertrain /opt/evertrain

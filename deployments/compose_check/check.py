@@ -104,7 +104,7 @@ class Stack:
         probes.expect("each key its own rights" in told, "the service's key can read the store, not write it")
         for service in sorted(declared - ONE_SHOT):
             inside = self.compose("exec", "-T", service, "sh", "-c", LOOK_INSIDE).split()
-            probes.expect(inside == NO_RIGHTS, f"{service} can't write to its root, and never will: {inside}")
+            probes.expect(inside == NO_RIGHTS, f"{service} can't write to its root, nor gain a right")
 
     def _check_journal(self) -> None:
         told = self.compose("exec", "-T", "worker", "evertrain", "audit", "verify", PIPELINE, "--json")
