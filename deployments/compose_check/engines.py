@@ -6,12 +6,13 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,7 @@ class PodmanWithStandIns(Engine):
         finally:
             # Mounts that a killed container left would keep its folder from being removed.
             run("podman", "system", "reset", "--force", env=self.environment, quiet=True)
+            end_watchers(self._scratch)
 
     def _configure(self) -> None:
         folder = self._scratch
@@ -258,6 +260,14 @@ class PodmanWithStandIns(Engine):
         finally:
             done.set()
             thread.join()
+
+
+def end_watchers(folder: Path) -> None:
+    """End the watchers of containers in *folder*: Podman's stay for five minutes after each ``exec``."""
+    for each in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if b"conmon" in (words := (each / "cmdline").read_bytes()) and bytes(folder) + b"/" in words:
+                os.kill(int(each.name), signal.SIGKILL)
 
 
 def say(what: str, detail: str) -> None:
