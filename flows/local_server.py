@@ -108,6 +108,7 @@ def prefect_api(settings: Settings, *, stays: bool | None = None) -> Iterator[Lo
     Raises:
         ServiceError: Prefect's home can't be written, or no process can be started.
     """
+    before = os.environ.get("PREFECT_API_URL")
     os.environ.update(prefect_environment(settings))
     with ExitStack() as stack:
         server = None
@@ -122,8 +123,15 @@ def prefect_api(settings: Settings, *, stays: bool | None = None) -> Iterator[Lo
             # Left to Prefect's own end, this takes seconds, and the server may be gone by then.
             flush_prefect()
             if server is not None:
-                del os.environ["PREFECT_API_URL"]
+                _put_back("PREFECT_API_URL", before)
                 read_settings_again()
+
+
+def _put_back(name: str, value: str | None) -> None:
+    """Have a variable as it was: a block may stand in another's, of another home."""
+    os.environ.pop(name, None)
+    if value is not None:
+        os.environ[name] = value
 
 
 @contextmanager
