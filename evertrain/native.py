@@ -86,10 +86,17 @@ def load_native(data: bytes) -> Any:
     """Read a pipeline that ``dump_native`` wrote.
 
     Raises:
-        BundleRefused: A type outside the list, another version of scikit-learn, or bytes that aren't skops.
+        BundleRefused: A type outside the list, another version of scikit-learn, bytes that aren't skops, or
+            no scikit-learn here.
     """
-    import skops.io
-    from sklearn.exceptions import InconsistentVersionWarning
+    try:
+        import skops.io
+        from sklearn.exceptions import InconsistentVersionWarning
+    except ModuleNotFoundError as cause:
+        raise BundleRefused(
+            f"This bundle is native, not ONNX, and {cause.name} isn't installed here: "
+            "pip install 'evertrain[serving-native]', or use the image serving-native."
+        ) from cause
 
     untrusted = _refuse_untrusted(data)
     try:

@@ -134,7 +134,8 @@ def deploy_pipelines(
             # A YAML that is wrong for now isn't gone.
             kept = frozenset(name_file(Path(item.file), Path.cwd()) for item in refused)
             registered = asyncio.run(register(planned, folders, kept, settings))
-        ui = os.environ["PREFECT_API_URL"].removesuffix("/").removesuffix("/api")
+        api = os.environ["PREFECT_API_URL"]
+        ui = os.environ.get("PREFECT_UI_URL") or api.removesuffix("/").removesuffix("/api")
     now = datetime.now(UTC)
     return Deployed(
         flows=tuple(_tell(plan, registered, ui, now) for plan in sorted(planned, key=_by_name)),

@@ -70,7 +70,8 @@ def show_deployed(deployed: Deployed, console: Console) -> None:
     if deployed.pool is not None:
         console.print(f"A worker runs them: prefect worker start --pool {deployed.pool}")
     else:
-        console.print(f"`{program()} up` runs them; a run is asked for there by a form, too.")
+        runner = f"`{program()} up`" if deployed.local else f"`{program()} up` or `python -m flows.runner`"
+        console.print(f"{runner} runs them; a run is asked for there by a form, too.")
     # The home's own server leaves when nobody needs it.
     if not deployed.local:
         console.print(f"Prefect's pages: {deployed.ui}/deployments")

@@ -105,6 +105,14 @@ def test_bytes_that_are_no_model_are_refused() -> None:
         load_native(b"no zip file")
 
 
+def test_where_scikit_learn_is_missing_the_install_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The light serving install says what a native bundle needs, not which import failed."""
+    monkeypatch.setitem(sys.modules, "skops.io", None)
+
+    with pytest.raises(BundleRefused, match=r"evertrain\[serving-native\]"):
+        load_native(b"any")
+
+
 def test_a_model_whose_parts_are_gone_is_refused() -> None:
     """A trusted schema whose arrays are broken is refused, too."""
     with pytest.raises(BundleRefused, match="native model can't be read:"):
