@@ -76,7 +76,7 @@ test: .venv data
 
 # Postgres, S3, MLflow, Prefect and a worker, started here: the cores are theirs, so the tests go one by one.
 test-services: .venv
-	@$(RUN) pytest -m services tests/e2e
+	@$(RUN) pytest -m "services and not slow" tests/e2e
 
 test-all: .venv data
 	@$(RUN) pytest -n 2 --dist loadgroup --cov --cov-report=

@@ -19,7 +19,7 @@ import pytest
 
 from flows.local_server import free_port
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("up")]
+pytestmark = [pytest.mark.e2e, pytest.mark.services, pytest.mark.xdist_group("up")]
 
 WAIT_SECONDS = 280
 NOISE = ("Traceback", "Warning", "ERROR", "database is locked", "Error logging")
