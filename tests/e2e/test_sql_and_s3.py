@@ -23,7 +23,7 @@ from evertrain.settings import read_settings
 from evertrain.storage import LocalStore
 
 # Two runs, the first with an embedded Prefect: minutes on a busy machine.
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.services, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).parents[2]
 FILES = '{type: files, uri: "data/flights/*.parquet"}'

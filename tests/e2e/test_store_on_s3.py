@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("s3")]
+pytestmark = [pytest.mark.e2e, pytest.mark.services, pytest.mark.xdist_group("s3")]
 PIPELINE = """\
 name: loans
 data:

@@ -96,6 +96,12 @@ def await_true(holds: Callable[[], Any], seconds: float = 60.0) -> None:
         time.sleep(0.1)
 
 
+@pytest.fixture(autouse=True)
+def prefect_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Prefect's home is put back after each test: a block leaves its own, never the user's."""
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect-home"))
+
+
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Path]:
     """An empty home whose server is ended after the test."""
