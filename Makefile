@@ -19,12 +19,12 @@ COMPILE := uv pip compile pyproject.toml --quiet --universal --python-version 3.
 help:
 	@echo "make demo      the loop on a year of real flights; ends what it started"
 	@echo "make test      the tests (a few minutes)      make test-all  the slow ones too"
-	@echo "make test-services  the same YAML on real servers, each of them killed (five minutes)"
+	@echo "make test-services  the same YAML on real servers, each of them killed (ten minutes)"
 	@echo "make lint      ruff, mypy --strict, import contracts, spelling"
 	@echo "make .venv     only the virtual environment   make data      only the example data"
 	@echo "make up        everything, on this machine    make docs      what there is to read"
 	@echo "make bench     the benchmarks (an hour)       make bench-training   one of them"
-	@echo "make .env      secrets for docker-compose.yml make compose-check  tries that file whole (10 minutes)"
+	@echo "make .env      secrets for docker-compose.yml make compose-check  tries that file whole (8 minutes)"
 	@echo "make full-G5   a claim's full-size proof       make lock      pin the dependencies again (needs uv)"
 
 # ── the virtual environment: by the lock, by hash, byte-compiled ─────────────────────────────────────────
@@ -74,9 +74,9 @@ test: .venv data
 	@$(RUN) coverage report --include="tasks/*,flows/*,serving/*" --skip-covered
 	@$(RUN) coverage report --include="evertrain/*" --skip-covered --fail-under=95
 
-# Postgres, S3, MLflow, Prefect and a worker, started here: the cores are theirs, so the tests go one by one.
+# Postgres, S3, MLflow, Prefect and a worker, started here and killed; on the other core a browser and the rest.
 test-services: .venv
-	@$(RUN) pytest -m "services and not slow" tests/e2e
+	@$(RUN) pytest -n 2 --dist loadgroup -m "services and not slow" tests/e2e
 
 test-all: .venv data
 	@$(RUN) pytest -n 2 --dist loadgroup --cov --cov-report=
