@@ -36,6 +36,19 @@ class Owner:
 _running: dict[str, Pipeline] = {}
 
 
+def label_owner(store: str, pipeline: str) -> dict[str, bool | int | float | str]:
+    """Name this process, as a run's labels do; *pipeline* is empty where it isn't known yet."""
+    process = identify_process()
+    return {
+        HOST: process.host,
+        HOST_ID: process.host_id,
+        PID: process.pid,
+        STARTED: process.started,
+        STORE: store_tag(store),
+        PIPELINE: pipeline,
+    }
+
+
 def own_run(pipeline: Pipeline) -> None:
     """Write to the current flow run's labels that this process runs it, for *pipeline*, and remember so.
 
@@ -45,15 +58,7 @@ def own_run(pipeline: Pipeline) -> None:
     if run_id is None:
         return
     _running[run_id] = pipeline
-    process = identify_process()
-    labels: dict[str, bool | int | float | str] = {
-        HOST: process.host,
-        HOST_ID: process.host_id,
-        PID: process.pid,
-        STARTED: process.started,
-        STORE: store_tag(pipeline.settings.store),
-        PIPELINE: pipeline.name,
-    }
+    labels = label_owner(pipeline.settings.store, pipeline.name)
     try:
         with get_client(sync_client=True, httpx_settings={"timeout": TIMEOUT_SECONDS}) as client:
             client.update_flow_run_labels(UUID(run_id), labels)

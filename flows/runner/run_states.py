@@ -25,7 +25,7 @@ from prefect.utilities.engine import propose_state
 
 from evertrain.liveness import identify_process
 from evertrain.settings import Settings
-from flows.owners import HOST, HOST_ID, PID, PIPELINE, STARTED, STORE, store_tag
+from flows.owners import HOST_ID, PID, label_owner
 from flows.runner.due_runs import planned_at
 from flows.zombies import mark_crashed, mark_zombies
 
@@ -75,15 +75,7 @@ class RunStates:
         Returns:
             Whether it may begin: of several runners, one is let; a run may have to wait for a slot.
         """
-        process = identify_process()
-        labels: dict[str, bool | int | float | str] = {
-            HOST: process.host,
-            HOST_ID: process.host_id,
-            PID: process.pid,
-            STARTED: process.started,
-            STORE: store_tag(self._settings.store),
-            PIPELINE: "",
-        }
+        labels = label_owner(self._settings.store, "")
         try:
             # Should this process be killed before the run's own says who it is, it is found by these.
             await self._client.update_flow_run_labels(run.id, labels)

@@ -218,8 +218,11 @@ def test_a_server_of_another_prefect_is_ended_unless_it_is_in_use(place: Path) -
     assert not is_running(old.process)
 
 
-def test_in_ci_a_server_ends_with_its_command_and_one_that_runs_is_used(place: Path) -> None:
-    """CI=true leaves no process behind, and doesn't end what another command started."""
+def test_in_ci_a_server_ends_with_its_command_and_one_that_runs_is_used(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CI=true leaves no process behind, and neither ends what runs nor forgets an address."""
+    monkeypatch.setenv("PREFECT_API_URL", "http://before/api")
     command = Command(place, environment={"CI": "true"})
     url = command.url()
     assert find_server(place / "prefect") is None
@@ -230,7 +233,8 @@ def test_in_ci_a_server_ends_with_its_command_and_one_that_runs_is_used(place: P
 
     with prefect_api(settings_of(place)) as server:
         assert server is not None
-        assert server.url == "http://127.0.0.1:9/api"
+        assert os.environ["PREFECT_API_URL"] == server.url == "http://127.0.0.1:9/api"
+    assert os.environ["PREFECT_API_URL"] == "http://before/api"
 
     # This very process stood for a server: it is not to be ended.
     (place / "prefect" / FILE).unlink()
