@@ -136,6 +136,10 @@ class Desk:
             )
         )
 
+    def read_log(self) -> str:
+        """All that was logged by runs, for who asks why one ended so."""
+        return "\n".join(line["message"] for line in self.ask_prefect("logs/filter", {"sort": "TIMESTAMP_ASC"}))
+
 
 def await_true(holds: Callable[[], Any]) -> Any:
     deadline = time.monotonic() + WAIT_SECONDS
@@ -226,7 +230,7 @@ def test_a_training_is_started_by_the_form(desk: Desk) -> None:
         assert words in form
     run = desk.submit()
 
-    assert desk.await_end(run) == "Completed"
+    assert desk.await_end(run) == "Completed", desk.read_log()
 
     desk.open_run(run)
     log = desk.read_tab("Logs", until="report")
@@ -290,7 +294,7 @@ def test_a_scheduled_check_starts_a_retrain(desk: Desk) -> None:
     checks = {"flow_runs": {"state": {"type": {"any_": ["RUNNING", "COMPLETED", "FAILED", "CRASHED"]}}}}
     first = await_true(lambda: desk.ask_prefect("flow_runs/filter", asked | checks))[0]
 
-    assert desk.await_end(first["id"]) == "Completed"
+    assert desk.await_end(first["id"]) == "Completed", desk.read_log()
     assert "auto-scheduled" in first["tags"]
     desk.open_run(first["id"])
     assert "Completed" in desk.read_tab("Subflow Runs", until="loans 2024-10-3")

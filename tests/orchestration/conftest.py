@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import dedent
@@ -16,6 +17,7 @@ import pytest
 from evertrain.cli.app import main
 from evertrain.settings import read_settings
 from flows.launch import TrainingFlow, training_ready
+from flows.local_server import read_settings_again
 
 Write = Callable[..., Path]
 Run = Callable[..., int]
@@ -30,6 +32,20 @@ data:
 training: {estimator: ESTIMATOR}
 evaluation: {task: binary_classification}
 """
+
+
+@pytest.fixture(autouse=True)
+def prefect_as_before() -> Iterator[None]:
+    """Let no test leave another a Prefect that still believes the test's environment.
+
+    A test sets PREFECT_API_URL and has it put back at its end: Prefect, which read it meanwhile, isn't told.
+    """
+    yield
+    if "prefect" in sys.modules:
+        from prefect.settings import get_current_settings
+
+        if get_current_settings().api.url != os.environ.get("PREFECT_API_URL"):
+            read_settings_again()
 
 
 @pytest.fixture(scope="session")
