@@ -29,6 +29,7 @@ pytestmark = [
 ]
 
 WAIT_SECONDS = 280
+RELOADS = 14
 LAST_LINE = "Ctrl-C ends all of it"
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
@@ -104,17 +105,31 @@ class Desk:
 
     def read_tab(self, name: str, *, until: str) -> str:
         """What a tab of the run's page says, once it says *until*."""
-        self.page.get_by_role("tab", name=name).click()
         panel = self.page.get_by_role("tabpanel", name=name)
-        panel.get_by_text(until).first.wait_for()
+        self._reload_until(panel.get_by_text(until).first, name)
         return str(panel.inner_text())
 
     def open_artifact(self, key: str, *, until: str) -> str:
         """Click an artifact of the run; gives what its page says, once it says *until*."""
-        self.page.get_by_role("tab", name="Artifacts").click()
-        self.page.get_by_role("tabpanel", name="Artifacts").get_by_text(key, exact=True).click()
+        entry = self.page.get_by_role("tabpanel", name="Artifacts").get_by_text(key, exact=True)
+        self._reload_until(entry, "Artifacts")
+        entry.click()
         self.page.get_by_text(until).first.wait_for()
         return str(self.page.locator("body").inner_text())
+
+    def _reload_until(self, seen: Any, tab: str) -> None:
+        """Open *tab* until something is seen: an ended run's page does not ask again."""
+        from playwright.sync_api import TimeoutError as NotSeen
+
+        for _ in range(RELOADS):
+            self.page.get_by_role("tab", name=tab).click()
+            try:
+                seen.wait_for(timeout=WAIT_SECONDS * 1000 / RELOADS)
+            except NotSeen:
+                self.page.reload()
+            else:
+                return
+        raise AssertionError(f"not on the tab {tab}: {self.page.locator('body').inner_text()}")
 
     def ask_prefect(self, route: str, body: dict[str, Any] | None = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
@@ -138,7 +153,8 @@ class Desk:
 
     def read_log(self) -> str:
         """All that was logged by runs, for who asks why one ended so."""
-        return "\n".join(line["message"] for line in self.ask_prefect("logs/filter", {"sort": "TIMESTAMP_ASC"}))
+        lines = self.ask_prefect("logs/filter", {"sort": "TIMESTAMP_ASC"})
+        return "\n".join(line["message"] for line in lines)
 
 
 def await_true(holds: Callable[[], Any]) -> Any:
