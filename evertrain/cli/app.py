@@ -6,6 +6,7 @@ import atexit
 import os
 import sys
 import warnings
+from contextlib import suppress
 from importlib.metadata import version
 from io import TextIOWrapper
 from typing import Annotated, NoReturn
@@ -15,6 +16,7 @@ from typer.exceptions import TyperException
 
 from evertrain.cli import audit, check, demo, deploy, down, drift, init, rollback, serve, train, up
 from evertrain.cli.console import INTERRUPTED, answer_usage_error
+from evertrain.cli.streams import outlive_readers
 
 app = typer.Typer(
     name="evertrain",
@@ -59,13 +61,16 @@ def run() -> NoReturn:
     The interpreter isn't torn down: with all libraries loaded that takes two seconds, and frees nothing that
     the system doesn't.
     """
+    outlive_readers()
     try:
         main()
     except SystemExit as ended:
         code = ended.code
     atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        # What a full disk didn't take was told when it was printed.
+        with suppress(OSError):
+            stream.flush()
     os._exit(code if isinstance(code, int) else 0)
 
 

@@ -53,7 +53,9 @@ class Output:
         """Print *value* as the one JSON object on standard output; nothing without ``--json``."""
         if self._answer_descriptor is not None:
             text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-            os.write(self._answer_descriptor, f"{text}\n".encode())
+            # What was done stands, whether or not anybody reads of it.
+            with suppress(BrokenPipeError):
+                os.write(self._answer_descriptor, f"{text}\n".encode())
 
 
 @contextmanager
