@@ -209,7 +209,11 @@ class ChildProcess:
 
 
 def child_environment(*, is_killable: bool = False) -> dict[str, str]:
-    """Give the environment of a Python child: it finds evertrain wherever this process got it from."""
+    """Give the environment of a Python child: it finds evertrain wherever this process got it from.
+
+    Args:
+        is_killable: Whether ``EVERTRAIN_FAILPOINT`` counts in the child, too.
+    """
     environment = {name: value for name, value in os.environ.items() if is_killable or name != VARIABLE}
     # The current folder is no such place.
     paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]

@@ -11,10 +11,9 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
+from evertrain.child_process import child_environment
 from evertrain.errors import ServiceError, StorageError
-from evertrain.failpoints import VARIABLE
 from evertrain.orphans import end_with_parent
 from evertrain.storage import Store, attach_store
 
@@ -74,17 +73,13 @@ def _beat(number: int) -> bytes:
 
 def _start(where: str, key: str, every_seconds: float) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-P", "-m", "evertrain.heartbeat"]
-    environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
-    # Wherever this process got evertrain from, its child finds it too; the current folder is no such place.
-    paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-    environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
     try:
         return subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [*command, where, key, str(every_seconds), str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env=environment,
+            env=child_environment(),
             # A Ctrl-C in the terminal is the parent's to answer.
             start_new_session=True,
         )

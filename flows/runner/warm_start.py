@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO
 from uuid import UUID
 
+from evertrain.child_process import child_environment
 from evertrain.liveness import started_at
 
 ZYGOTE = ("-P", "-m", "flows.runner.zygote")
@@ -104,7 +105,7 @@ class Zygote:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=said,
-                env=child_environment(),
+                env=child_environment(is_killable=True),
                 pass_fds=(lifeline,),
                 start_new_session=True,
             )
@@ -224,7 +225,7 @@ async def start_fresh(order: Order, child: Child, lifeline: int) -> None:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=words,
             stderr=words,
-            env={**child_environment(), **order.environment},
+            env={**child_environment(is_killable=True), **order.environment},
             pass_fds=(lifeline,),
             start_new_session=True,
         )
@@ -238,12 +239,6 @@ async def watch_from_afar(child: Child) -> None:
     while child.pid is not None and started_at(child.pid) is not None:
         await asyncio.sleep(LOOK_SECONDS)
     child.end(None)
-
-
-def child_environment() -> dict[str, str]:
-    """This process's variables; wherever it got evertrain from, its children find it too."""
-    paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
 
 
 def kill(pid: int | None, how: int = 9) -> None:
