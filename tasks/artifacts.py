@@ -2,12 +2,90 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from httpx import HTTPError, HTTPStatusError, TransportError
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import ArtifactCreate
+from prefect.runtime import flow_run, task_run
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
 
 from evertrain.records import Judgement, MetricEstimate, ModelVersion, ValidationReport
 from tasks.run import Run
+
+REQUEST_SECONDS = 10.0
+PATIENCE_SECONDS = 10.0
+"""After so long no further try begins; Prefect's client tries within each, for 14 s where nothing answers."""
+SERVERS_OWN_FAULT = 500
+PASSING = (408, 429)
+logger = logging.getLogger("evertrain.artifacts")
+
+
+def show_table(key: str, rows: Sequence[Mapping[str, Any]], description: str) -> None:
+    """Show a table on the run's page; see ``show``."""
+    show(key, "table", json.dumps(list(rows)), description)
+
+
+def show(key: str, kind: Literal["table", "markdown"], data: str, description: str) -> None:
+    """Show something on the run's page; where Prefect doesn't take it, warn: it is a look, not a result.
+
+    Args:
+        key: What it is called, see ``artifact_key``.
+        kind: What Prefect is to make of *data*.
+        data: Markdown, or a table's rows as JSON.
+        description: What stands above it.
+    """
+    artifact = ArtifactCreate(
+        key=key,
+        type=kind,
+        data=data,
+        description=description,
+        flow_run_id=flow_run.get_id(),
+        task_run_id=task_run.get_id(),
+    )
+    patient = Retrying(
+        retry=retry_if_exception(may_pass),
+        stop=stop_after_delay(PATIENCE_SECONDS),
+        wait=wait_exponential(multiplier=0.5, max=4.0),
+        reraise=True,
+    )
+    try:
+        patient(post, artifact)
+    except HTTPError as cause:
+        logger.warning(
+            "Prefect's page of this run lacks %r: its server didn't take it (%s). The run goes on.",
+            key,
+            spell_cause(cause),
+        )
+
+
+def post(artifact: ArtifactCreate) -> None:
+    """Give *artifact* to the Prefect server, directly: Prefect's own function may wait for minutes.
+
+    Raises:
+        HTTPError: The server can't be reached, or refuses.
+    """
+    client = get_client(sync_client=True)
+    given = artifact.model_dump(mode="json", exclude_unset=True)
+    client.request("POST", "/artifacts/", json=given, timeout=REQUEST_SECONDS)
+
+
+def may_pass(cause: BaseException) -> bool:
+    """Whether what kept the server from taking an artifact may go away by itself."""
+    if isinstance(cause, HTTPStatusError):
+        status = cause.response.status_code
+        return status >= SERVERS_OWN_FAULT or status in PASSING
+    return isinstance(cause, TransportError)
+
+
+def spell_cause(cause: HTTPError) -> str:
+    """Say what happened in a few words, without the server's address."""
+    if isinstance(cause, HTTPStatusError):
+        return f"it answered {cause.response.status_code}"
+    return str(cause) or type(cause).__name__
 
 
 def artifact_key(pipeline: str, what: str) -> str:
@@ -30,10 +108,10 @@ def show_validation(run: Run, report: ValidationReport) -> None:
     ]
     apart = f"; {report.quarantined:,} rows were set aside" if report.quarantined else ""
     verdict = "met" if all(result.success for result in report.results) else "not met"
-    create_table_artifact(
+    show_table(
+        artifact_key(run.config.name, "validation"),
         rows,
-        key=artifact_key(run.config.name, "validation"),
-        description=f"Great Expectations on {report.rows:,} rows: {verdict}{apart}.",
+        f"Great Expectations on {report.rows:,} rows: {verdict}{apart}.",
     )
 
 
@@ -42,7 +120,8 @@ def show_judgement(run: Run, judgement: Judgement) -> None:
     evaluation = judgement.evaluation
     champion = evaluation.champion
     held = judgement.held_because
-    create_table_artifact(
+    show_table(
+        artifact_key(run.config.name, "champion-against-challenger"),
         [
             {
                 "metric": name,
@@ -51,16 +130,15 @@ def show_judgement(run: Run, judgement: Judgement) -> None:
             }
             for name, estimate in evaluation.metrics.items()
         ],
-        key=artifact_key(run.config.name, "champion-against-challenger"),
-        description=f"Both on the same {evaluation.rows:,} held-out rows, with 95 % bootstrap intervals.",
+        f"Both on the same {evaluation.rows:,} held-out rows, with 95 % bootstrap intervals.",
     )
-    create_table_artifact(
+    show_table(
+        artifact_key(run.config.name, "gates"),
         [
             {"gate": gate.type, "metric": gate.metric or "", "verdict": gate.verdict, "why": gate.reason}
             for gate in judgement.gates
         ],
-        key=artifact_key(run.config.name, "gates"),
-        description=f"Held: {'; '.join(held)}." if held else "All gates let it pass.",
+        f"Held: {'; '.join(held)}." if held else "All gates let it pass.",
     )
 
 
@@ -69,10 +147,11 @@ def show_links(run: Run, version: ModelVersion, url: str | None) -> None:
     named = f"version {version.version} of `{run.config.name}`"
     # The report is there once the run is over.
     links = f"[The run in MLflow]({url})\n\n[Its report]({url}/artifacts/report.html)"
-    create_markdown_artifact(
+    show(
+        artifact_key(run.config.name, "mlflow-run"),
+        "markdown",
         f"The run of {named}\n\n{links}" if url else f"MLflow run `{version.run_id}`, {named}",
-        key=artifact_key(run.config.name, "mlflow-run"),
-        description=f"Metrics, plots and the report of version {version.version}.",
+        f"Metrics, plots and the report of version {version.version}.",
     )
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from prefect.artifacts import create_table_artifact
-
 from evertrain.drift_records import ColumnDrift, DriftOutcome
 from evertrain.progress import step
 from evertrain.reports.drift_report import render_drift
-from tasks.artifacts import artifact_key
+from tasks.artifacts import artifact_key, show_table
 from tasks.check import Check
 from tasks.drift import Found, evidently_key
 from tasks.steps import step_task
@@ -28,7 +26,8 @@ def drift_report_task(check: Check, found: Found, outcome: DriftOutcome) -> None
 
 def show_columns(check: Check, outcome: DriftOutcome) -> None:
     """Show each column's score beside its threshold."""
-    create_table_artifact(
+    show_table(
+        artifact_key(check.config.name, "drift"),
         [
             {
                 "column": column.name,
@@ -39,8 +38,7 @@ def show_columns(check: Check, outcome: DriftOutcome) -> None:
             }
             for column in outcome.columns
         ],
-        key=artifact_key(check.config.name, "drift"),
-        description=f"{outcome.decision}; retrain: {outcome.retrain}. {outcome.why}",
+        f"{outcome.decision}; retrain: {outcome.retrain}. {outcome.why}",
     )
 
 
