@@ -15,7 +15,8 @@ from flows.server.record import find_server
 
 TEXT_LIMIT = 300
 BYTES_IN_MB = 1_000_000
-SERVERS_OWN_FAULT = 500
+UNKNOWN, FORBIDDEN, SERVERS_OWN_FAULT = 401, 403, 500
+KEYS = "PREFECT_API_KEY (Prefect Cloud) or PREFECT_API_AUTH_STRING (user:password, a server of your own)"
 # What httpx adds to each refusal.
 _MANUAL = re.compile(r"[\s-]*For more information check: \S+")
 
@@ -33,8 +34,39 @@ def prefect_faults_told(settings: Settings) -> Iterator[None]:
     try:
         yield
     except (HTTPError, InvalidURL, ObjectNotFound) as cause:
-        said = without_credentials(_MANUAL.sub("", " ".join(str(cause).split())))[:TEXT_LIMIT].rstrip(".")
-        raise ServiceError(f"{_whose(settings)}: {said}. {_advice(settings, cause)}") from cause
+        advice = advise_on_key(cause) or _advice(settings, cause)
+        raise ServiceError(f"{_whose(settings)}: {spell_fault(cause)}. {advice}") from cause
+
+
+def spell_fault(cause: BaseException) -> str:
+    """Say in one line what Prefect's client raised, without the password of an address."""
+    if _status(cause) == UNKNOWN:
+        return "it answers 401, Unauthorized"
+    said = _MANUAL.sub("", " ".join(str(cause).split())) or type(cause).__name__
+    return without_credentials(said)[:TEXT_LIMIT].rstrip(".")
+
+
+def advise_on_key(cause: BaseException) -> str | None:
+    """Say what to do about the key that a server refuses; None where the key isn't what is wrong."""
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY
+
+    status = _status(cause)
+    if status not in (UNKNOWN, FORBIDDEN):
+        return None
+    given = {"PREFECT_API_KEY": PREFECT_API_KEY, "PREFECT_API_AUTH_STRING": PREFECT_API_AUTH_STRING}
+    held = next((name for name, setting in given.items() if setting.value()), None)
+    if held is None:
+        return f"It asks who you are: set {KEYS}, then type the command again."
+    if status == UNKNOWN:
+        return f"It doesn't know what {held} holds: set {KEYS} to what it knows, then type the command again."
+    return (
+        f"It knows what {held} holds, which may not do this: use one that may write there, and see that "
+        "PREFECT_API_URL names your own account and workspace."
+    )
+
+
+def _status(cause: BaseException) -> int:
+    return int(getattr(getattr(cause, "response", None), "status_code", 0))
 
 
 def _whose(settings: Settings) -> str:
@@ -52,7 +84,7 @@ def _advice(settings: Settings, cause: Exception) -> str:
                 "command again: another server is started, and what was done isn't done again."
             )
         return f"{spell_room(settings.prefect_home)} Its log is {log}."
-    if getattr(getattr(cause, "response", None), "status_code", 0) >= SERVERS_OWN_FAULT:
+    if _status(cause) >= SERVERS_OWN_FAULT:
         return (
             "PREFECT_API_URL is right, but that server can't do its work: see its log, and that its database "
             "runs. Then type the command again: what was done isn't done again."

@@ -15,6 +15,7 @@ from prefect.client.schemas.objects import FlowRun
 # Pinned like all of Prefect: how its engine is told that a terminate signal means "cancelled".
 from prefect.runner._control_channel import ControlChannel
 
+from flows.prefect_faults import advise_on_key, spell_fault
 from flows.runner.due_runs import choose
 from flows.runner.processes import Ending, RunProcesses
 from flows.runner.run_states import LOST, RunStates
@@ -180,8 +181,8 @@ class Poller:
 
     def _lose(self, fault: BaseException) -> None:
         if not self._lost_seconds:
-            said = " ".join(str(fault).split())[:200] or type(fault).__name__
-            logger.warning("the Prefect server is out of reach (%s); runs go on, new ones wait for it", said)
+            said = ". ".join(filter(None, (spell_fault(fault), advise_on_key(fault))))
+            logger.warning("the Prefect server is out of reach; runs go on, new ones wait for it: %s", said)
         self._lost_seconds = min(max(1.0, self._lost_seconds * 1.5), LONGEST_WAIT_SECONDS)
 
     def _find(self) -> None:

@@ -75,3 +75,36 @@ def test_a_server_whose_database_is_gone_is_told_from_one_that_is_not_there(home
         answer.raise_for_status()
 
     assert "For more information" not in raised.value.message
+
+
+@pytest.mark.parametrize(
+    ("status", "variables", "advice"),
+    [
+        (401, {}, "asks who you are: set PREFECT_API_KEY "),
+        (401, {"PREFECT_API_KEY": "made-up"}, "doesn't know what PREFECT_API_KEY holds: set "),
+        (401, {"PREFECT_API_AUTH_STRING": "ann:made-up"}, "know what PREFECT_API_AUTH_STRING holds: set "),
+        (403, {"PREFECT_API_KEY": "made-up"}, "use one that may write there, and see that PREFECT_API_URL "),
+    ],
+    ids=["no key", "a wrong key", "a wrong password", "a key without the right"],
+)
+def test_a_server_that_refuses_the_key_is_told_with_what_holds_it(
+    home: Path, status: int, variables: dict[str, str], advice: str
+) -> None:
+    """401 and 403 of a Prefect server name the variable to set, and not what it holds."""
+    from httpx import Request, Response
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY, temporary_settings
+
+    settings = read_settings({"EVERTRAIN_HOME": str(home), "PREFECT_API_URL": "http://127.0.0.1:9/api"})
+    answer = Response(status, request=Request("GET", "http://127.0.0.1:9/api/csrf-token"))
+    known = {"PREFECT_API_KEY": PREFECT_API_KEY, "PREFECT_API_AUTH_STRING": PREFECT_API_AUTH_STRING}
+
+    with (
+        pytest.raises(
+            ServiceError, match=rf"127\.0\.0\.1:9/api can't be used: .*{status}.*{advice}"
+        ) as raised,
+        temporary_settings({known[name]: value for name, value in variables.items()}),
+        prefect_faults_told(settings),
+    ):
+        answer.raise_for_status()
+
+    assert "made-up" not in raised.value.message
