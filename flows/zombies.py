@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import Any
 
 from prefect import Flow
@@ -14,9 +15,13 @@ from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterState,
     FlowRunFilterStateType,
+    TaskRunFilter,
+    TaskRunFilterState,
+    TaskRunFilterStateType,
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.responses import SetStateStatus
+from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled, Crashed
 
 from evertrain.claims import has_lapsed, was_taken_over
@@ -30,6 +35,7 @@ from flows.telling import tell_dead
 
 OURS = ("training", "drift_check")
 UNDER_WAY = (StateType.RUNNING, StateType.PENDING, StateType.CANCELLING)
+ENDED_BY_FORCE = (StateType.CRASHED, StateType.CANCELLED)
 MOST_RUNS = 200
 SEARCH_SECONDS = 15.0
 logger = logging.getLogger("evertrain.runs")
@@ -52,7 +58,33 @@ async def mark_zombies(client: PrefectClient, settings: Settings) -> int:
         process = owner.process
         message = f"Process {process.pid} on {process.host}, which ran it, ended without saying so."
         marked += await mark_crashed(client, run, message, settings)
+    if marked:
+        await mark_task_runs(client)
     return marked
+
+
+async def mark_task_runs(client: PrefectClient) -> int:
+    """Mark each task run that is under way in a run of our flows that crashed or was cancelled, as Crashed.
+
+    Not as the flow run is marked: what a process said last of its tasks reaches Prefect a moment later.
+
+    Returns:
+        How many were marked.
+    """
+    left = await client.read_task_runs(
+        flow_filter=FlowFilter(name=FlowFilterName(any_=list(OURS))),
+        flow_run_filter=FlowRunFilter(
+            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(ENDED_BY_FORCE)))
+        ),
+        task_run_filter=TaskRunFilter(
+            state=TaskRunFilterState(type=TaskRunFilterStateType(any_=list(UNDER_WAY)))
+        ),
+        limit=MOST_RUNS,
+    )
+    for run in left:
+        with suppress(ObjectNotFound):
+            await client.set_task_run_state(run.id, Crashed(message="Its flow run's process was gone."))
+    return len(left)
 
 
 async def mark_crashed(

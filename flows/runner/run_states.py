@@ -27,7 +27,7 @@ from evertrain.liveness import identify_process
 from evertrain.settings import Settings
 from flows.owners import HOST_ID, PID, label_owner
 from flows.runner.due_runs import planned_at
-from flows.zombies import mark_crashed, mark_zombies
+from flows.zombies import mark_crashed, mark_task_runs, mark_zombies
 
 PAGE = 200
 LOST = (HTTPError, OSError)
@@ -146,12 +146,14 @@ class RunStates:
         return self._names[run.deployment_id]
 
     async def keep_house(self) -> int:
-        """Mark runs whose process is gone, and show our deployments as ready.
+        """Mark runs whose process is gone, with their tasks, and show our deployments as ready.
 
         Returns:
             How many runs were marked.
         """
         marked = await mark_zombies(self._client, self._settings)
+        # Also of runs that were marked as their process ended.
+        await mark_task_runs(self._client)
         ids: list[UUID] = []
         while page := await self._client.read_deployments(
             deployment_filter=self._deployments, limit=PAGE, offset=len(ids)

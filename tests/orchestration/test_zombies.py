@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect import flow
+from prefect import flow, task
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.states import AwaitingRetry, Cancelling, Completed, Paused, Pending, Running
 
@@ -23,7 +24,7 @@ from evertrain.settings import Settings, read_settings
 from evertrain.storage import open_store
 from flows.launch import TrainingFlow
 from flows.owners import HOST, HOST_ID, PID, PIPELINE, STARTED, STORE, read_owner, store_tag
-from flows.zombies import mark_crashed, mark_zombies
+from flows.zombies import mark_crashed, mark_task_runs, mark_zombies
 
 Make = Callable[..., FlowRun]
 ELSEWHERE = ProcessIdentity("far", "far/boot/ns", 42, 1.0)
@@ -34,6 +35,11 @@ pytestmark = [pytest.mark.usefixtures("training"), pytest.mark.flow, pytest.mark
 @flow(name="training")
 def stand_in() -> None:
     """A flow of the name that is looked for; it is never run."""
+
+
+@task(name="step")
+def stand_in_task() -> None:
+    """A step of such a flow; it is never run."""
 
 
 @pytest.fixture
@@ -94,6 +100,17 @@ def state_of(run: FlowRun) -> StateType:
     return state.type
 
 
+def give_task(run: FlowRun, name: str, state: State[Any]) -> None:
+    with get_client(sync_client=True) as client:
+        client.create_task_run(stand_in_task, run.id, dynamic_key=name, name=name, state=state)
+
+
+def tasks_of(run: FlowRun) -> dict[str, StateType]:
+    with get_client(sync_client=True) as client:
+        found = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run.id])))
+    return {each.name: each.state.type for each in found if each.state}
+
+
 def test_runs_of_a_dead_process_are_marked(make: Make, settings: Settings, dead: ProcessIdentity) -> None:
     """Running and Pending become Crashed, Cancelling becomes Cancelled; once, however often one looks."""
     running, pending, cancelling = (make(state(), dead) for state in (Running, Pending, Cancelling))
@@ -110,6 +127,46 @@ def test_runs_of_a_dead_process_are_marked(make: Make, settings: Settings, dead:
         told = client.read_flow_run(running.id).state
     assert told is not None
     assert told.message == f"Process {dead.pid} on {dead.host}, which ran it, ended without saying so."
+
+
+def test_the_tasks_of_a_dead_process_are_marked(
+    make: Make, settings: Settings, dead: ProcessIdentity
+) -> None:
+    """Of its tasks, Running and Pending become Crashed, Completed stays; a living run's tasks all stay."""
+    crashed, living = make(Running(), dead), make(Running(), identify_process())
+    for run in (crashed, living):
+        give_task(run, "ingest", Completed())
+        give_task(run, "train", Running())
+        give_task(run, "evaluate", Pending())
+
+    assert mark(settings) == 1
+
+    assert tasks_of(crashed) == {
+        "ingest": StateType.COMPLETED,
+        "train": StateType.CRASHED,
+        "evaluate": StateType.CRASHED,
+    }
+    assert tasks_of(living) == {
+        "ingest": StateType.COMPLETED,
+        "train": StateType.RUNNING,
+        "evaluate": StateType.PENDING,
+    }
+
+
+def test_tasks_that_a_dead_run_left_are_marked_later(
+    make: Make, settings: Settings, dead: ProcessIdentity
+) -> None:
+    """A task that showed up after its run had been marked is seen by the next who keeps house, once."""
+    run = make(Running(), dead)
+    mark(settings)
+    give_task(run, "train", Running())
+
+    async def sweep() -> int:
+        async with get_client() as client:
+            return await mark_task_runs(client)
+
+    assert [asyncio.run(sweep()) for _ in range(2)] == [1, 0]
+    assert tasks_of(run) == {"train": StateType.CRASHED}
 
 
 def test_what_is_over_or_waits_is_left(make: Make, settings: Settings, dead: ProcessIdentity) -> None:
@@ -194,6 +251,7 @@ def test_a_killed_train_is_crashed_after_the_next_command(
     training(str(path))
 
     assert state_of(run) == StateType.CRASHED
+    assert set(tasks_of(run).values()) <= {StateType.COMPLETED, StateType.CRASHED}
     with get_client(sync_client=True) as client:
         states = [run.state for run in client.read_flow_runs() if run.parameters.get("config") == str(path)]
     assert sorted(state.type.value for state in states if state) == ["COMPLETED", "CRASHED"]
