@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import tempfile
-from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from evertrain.failpoints import failpoint
 from evertrain.mlflow_client import RUN_KEY, is_remote, mlflow_client
-from evertrain.records import Feature, Label, ModelVersion
+from evertrain.mlflow_model import write_mlflow_model
+from evertrain.records import ModelVersion
 from evertrain.settings import Settings
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModel
     from mlflow.entities.model_registry import ModelVersion as RegisteredVersion
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, DataType
 
-    from evertrain.records import Signature
     from evertrain.run_facts import RunFacts
 
 CHAMPION = "champion"
 PREVIOUS = "previous"
 _EXISTS = frozenset({"RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"})
-_LOADER = "evertrain.pyfunc_model"
 
 
 class Repair(NamedTuple):
@@ -163,8 +159,8 @@ def _log_model(client: MlflowClient, facts: RunFacts, run_id: str) -> LoggedMode
     if str(model.status) == "READY":
         return model
     with tempfile.TemporaryDirectory(prefix="evertrain-") as folder:
-        files = _save_model(Path(folder), facts, model.model_id)
-        client.log_model_artifacts(model.model_id, str(files))
+        write_mlflow_model(Path(folder), facts, model.model_id)
+        client.log_model_artifacts(model.model_id, folder)
     if model.model_id not in _outputs(client, run_id):
         client.log_outputs(run_id, [LoggedModelOutput(model.model_id, 0)])
     failpoint("registry-before-finalize")
@@ -174,58 +170,3 @@ def _log_model(client: MlflowClient, facts: RunFacts, run_id: str) -> LoggedMode
 def _outputs(client: MlflowClient, run_id: str) -> list[str]:
     outputs = client.get_run(run_id).outputs
     return [output.model_id for output in outputs.model_outputs] if outputs else []
-
-
-def _save_model(folder: Path, facts: RunFacts, model_id: str) -> Path:
-    """Write an MLflow model whose loader is ours: nothing is pickled, no code is copied."""
-    import mlflow.pyfunc
-    from mlflow.models import Model
-
-    bundles = folder / "store" / "bundles"
-    bundles.mkdir(parents=True)
-    (bundles / facts.bundle.digest).symlink_to(facts.bundle_folder.absolute())
-    mlflow.pyfunc.save_model(
-        path=str(folder / "model"),
-        loader_module=_LOADER,
-        data_path=str(bundles.parent),
-        mlflow_model=Model(model_id=model_id),
-        signature=_model_signature(facts.trained.signature),
-        pip_requirements=_requirements(facts.bundle.runtime),
-        metadata={"evertrain.bundle": facts.bundle.digest},
-    )
-    return folder / "model"
-
-
-def _requirements(runtime: str) -> list[str]:
-    extra = "serving-native" if runtime == "native" else "serving"
-    others = [f"{name}=={installed(name)}" for name in ("mlflow", "pandas")]
-    return [f"evertrain[{extra}]=={installed('evertrain')}", *others]
-
-
-def _model_signature(signature: Signature) -> ModelSignature:
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
-
-    answer = DataType.double if signature.classes is None else _label_type(signature.classes[0])
-    probabilities = ParamSpec("probabilities", DataType.boolean, False)
-    return ModelSignature(
-        inputs=Schema([_column(feature) for feature in signature.features]),
-        outputs=Schema([ColSpec(answer)]),
-        params=ParamSchema([probabilities]),
-    )
-
-
-def _column(feature: Feature) -> ColSpec:
-    from mlflow.types import ColSpec, DataType
-    from mlflow.types.schema import AnyType
-
-    # MLflow would refuse numbers and times that the service takes: 1 for 1.0, integers with gaps, time zones.
-    exact = {"string": DataType.string, "boolean": DataType.boolean}
-    return ColSpec(exact.get(feature.type) or AnyType(), feature.name)  # type: ignore[no-untyped-call]
-
-
-def _label_type(label: Label) -> DataType:
-    from mlflow.types import DataType
-
-    kinds = {bool: DataType.boolean, int: DataType.long, float: DataType.double, str: DataType.string}
-    return kinds[type(label)]

@@ -6,6 +6,7 @@ import dataclasses
 import os
 import subprocess
 import sys
+import warnings
 
 import pandas as pd
 import pytest
@@ -13,8 +14,9 @@ import pytest
 from evertrain.bundles import load_bundle
 from evertrain.errors import InvalidInput
 from evertrain.mlflow_client import mlflow_client, tracking_uri
+from evertrain.mlflow_model import _model_signature, write_mlflow_model
 from evertrain.pyfunc_model import PyfuncModel, _load_pyfunc
-from evertrain.registry import _model_signature, mirror_aliases, register
+from evertrain.registry import mirror_aliases, register
 from evertrain.storage import attach_store
 from evertrain.tracking import log_run
 
@@ -80,6 +82,46 @@ def test_loading_in_a_fresh_process_is_quiet(champion):
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=False)
 
     assert (done.stdout, done.stderr) == (b"['No']\n", b"")
+
+
+def test_the_folder_is_what_mlflow_s_own_call_writes(facts, tmp_path):
+    """`save_model`, given the same, writes the same flavour, signature, requirements and files."""
+    import mlflow.pyfunc
+    import yaml
+    from mlflow.models import Model
+
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    ours.mkdir()
+    write_mlflow_model(ours, facts, "m-1")
+    requirements = (ours / "requirements.txt").read_text().splitlines()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it would have an example of the input: a user's rows
+        mlflow.pyfunc.save_model(
+            path=str(theirs),
+            loader_module="evertrain.pyfunc_model",
+            data_path=str(ours / "data" / "store"),
+            mlflow_model=Model(model_id="m-1"),
+            signature=_model_signature(facts.trained.signature),
+            pip_requirements=requirements,
+            metadata={"evertrain.bundle": facts.bundle.digest},
+        )
+
+    apart = ("model_uuid", "utc_time_created")
+    described = [yaml.safe_load((folder / "MLmodel").read_text()) for folder in (ours, theirs)]
+    flavours = [each["flavors"].pop("python_function") for each in described]
+    assert len({str({**each, **dict.fromkeys(apart)}) for each in described}) == 1
+    assert flavours[0] == {name: value for name, value in flavours[1].items() if name != "code"}
+    assert (theirs / "requirements.txt").read_text().splitlines() == requirements
+    for name in ("conda.yaml", "python_env.yaml"):
+        assert sorted(read_words(ours / name)) == sorted(read_words(theirs / name))
+    files = [{str(path.relative_to(folder)) for path in folder.rglob("*")} for folder in (ours, theirs)]
+    assert files[0] == files[1]
+
+
+def read_words(path):
+    """What a YAML file says, without the versions of the tools that build an environment."""
+    return [line.split("==")[0].split("<=")[0] for line in path.read_text().splitlines()]
 
 
 @pytest.mark.parametrize(
