@@ -50,11 +50,14 @@ def judge_candidate(run: Run, ref: BundleRef, state: PipelineState) -> Judgement
     candidate = load_bundle(run.pipeline.store, ref.digest)
     champion = load_champion(run, state)
     target = run.config.data.target
-    table = read_side(run.pipeline.store, run.ingested.snapshot, "holdout", target=target)
-    columns = to_columns(table, wanted_columns(run, table.column_names, candidate, champion))
+    snapshot = run.ingested.snapshot
+    names = [column.name for column in snapshot.columns]
+    wanted = wanted_columns(run, names, candidate, champion)
+    table = read_side(run.pipeline.store, snapshot, "holdout", target=target, columns=wanted)
+    columns = to_columns(table, wanted)
     look = None
     if champion is not None and counts_looks(run.config):
-        rows = {name: columns[name] for name in identity_columns(table.column_names, run.config.data)}
+        rows = {name: columns[name] for name in identity_columns(names, run.config.data)}
         look = take_look(run.pipeline.store, state, run.key, rows)
     evaluation = evaluate(
         run.config,

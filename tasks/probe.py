@@ -145,10 +145,10 @@ def score_newest(
 ) -> Evaluation:
     """Measure both on the newest labelled rows."""
     target = config.data.target
-    table = read_side(check.pipeline.store, newest.snapshot, "holdout", target=target)
     bundles = [candidate] + ([champion[1]] if champion else [])
     wanted = {feature.name for bundle in bundles for feature in bundle.signature.features}
-    names = [name for name in table.column_names if name in wanted]
+    names = [column.name for column in newest.snapshot.columns if column.name in wanted]
+    table = read_side(check.pipeline.store, newest.snapshot, "holdout", target=target, columns=names)
     return evaluate(
         config,
         candidate,

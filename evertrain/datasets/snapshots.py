@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 HASH = "hash"
 SIDES: tuple[Side, Side] = ("train", "holdout")
 EXACT_IN_FLOAT = 2**53
+WRITERS = 4
+"""Parts that are held in memory and written at once."""
 
 
 class Slice(NamedTuple):
@@ -52,19 +56,30 @@ def write_parts(
         on the bytes of Parquet files.
     """
     seen = {side: hashlib.sha256() for side in SIDES}
+    names = [column.name for column in columns]
+    waiting: deque[Future[Part]] = deque()
     parts = []
-    for piece, table in zip(cut, _take(batches, [piece.rows for piece in cut]), strict=True):
-        hashes, rows = table.column(len(columns)), table.select(range(len(columns)))
-        seen[piece.side].update("".join(hashes.to_pylist()).encode())
-        data = _to_parquet(rows.rename_columns([column.name for column in columns]))
-        key = f"snapshots/parts/{hashlib.sha256(data).hexdigest()}.parquet"
-        store.put_if_absent(key, data)
-        parts.append(Part(side=piece.side, key=key, rows=piece.rows))
+    # A part waits for the disk, or for S3: meanwhile others are made.
+    with ThreadPoolExecutor(WRITERS, thread_name_prefix="parts") as writers:
+        for piece, table in zip(cut, _take(batches, [piece.rows for piece in cut]), strict=True):
+            hashes, rows = table.column(len(names)), table.select(range(len(names)))
+            seen[piece.side].update("".join(hashes.to_pylist()).encode())
+            if len(waiting) == WRITERS:
+                parts.append(waiting.popleft().result())
+            waiting.append(writers.submit(_write_part, store, piece.side, rows.rename_columns(names)))
+        parts += [each.result() for each in waiting]
     facts = {
         "columns": sorted([column.name, column.type] for column in columns),
         "rows": {side: digest.hexdigest() for side, digest in seen.items()},
     }
     return Written(digest_of(facts), tuple(parts))
+
+
+def _write_part(store: Store, side: Side, rows: pa.Table) -> Part:
+    data = _to_parquet(rows)
+    key = f"snapshots/parts/{hashlib.sha256(data).hexdigest()}.parquet"
+    store.put_if_absent(key, data)
+    return Part(side=side, key=key, rows=rows.num_rows)
 
 
 def write_manifest(store: Store, snapshot: Snapshot) -> None:
@@ -89,7 +104,13 @@ def read_manifest(store: Store, digest: str) -> Snapshot:
 
 
 def read_side(
-    store: Store, snapshot: Snapshot, side: Side, *, target: str, labelled: bool = True
+    store: Store,
+    snapshot: Snapshot,
+    side: Side,
+    *,
+    target: str,
+    columns: Sequence[str] | None = None,
+    labelled: bool = True,
 ) -> pa.Table:
     """Read one side's rows.
 
@@ -98,6 +119,7 @@ def read_side(
         snapshot: Names them.
         side: Which rows.
         target: The column whose null means unlabelled.
+        columns: Read no others but the target; None: all.
         labelled: Leave the unlabelled away.
 
     Raises:
@@ -105,7 +127,8 @@ def read_side(
     """
     import pyarrow.compute as pc
 
-    table = _read(store, [part for part in snapshot.parts if part.side == side])
+    names = None if columns is None else [*dict.fromkeys([*columns, target])]
+    table = _read(store, [part for part in snapshot.parts if part.side == side], names)
     return table.filter(pc.is_valid(table.column(target))) if labelled else table
 
 
@@ -174,8 +197,11 @@ def _read(store: Store, parts: Sequence[Part], columns: Sequence[str] | None = N
     import pyarrow.parquet as pq
 
     chosen = None if columns is None else list(columns)
-    files = (pa.BufferReader(read_part(store, part)) for part in parts)
-    return pa.concat_tables([pq.read_table(file, columns=chosen) for file in files])
+    # Not by read_table: of so small a file, looking at it as a data set takes longer than reading it.
+    files = (pq.ParquetFile(pa.BufferReader(read_part(store, part))) for part in parts)
+    tables = [file.read(columns=chosen) for file in files]
+    # Asked for "a", it gives "a.b" too, which is another column.
+    return pa.concat_tables(tables if chosen is None else [table.select(chosen) for table in tables])
 
 
 def _to_array(column: pa.ChunkedArray) -> np.ndarray:

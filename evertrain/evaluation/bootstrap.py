@@ -17,8 +17,8 @@ MOST_RESAMPLES = 1_000
 FEWEST_RESAMPLES = 200
 ROW_BUDGET = 200_000_000
 """Rows drawn in all, over resamples and curves: 1,000 resamples of 200,000 rows."""
-CHUNK_CELLS = 2_000_000
-"""Weights held at once: with its working copies a chunk stays under 200 MB for up to 2 million rows."""
+CHUNK_CELLS = 100_000
+"""Weights held at once, where rows allow: so few stay in a core's cache with what is computed of them."""
 
 
 def count_resamples(rows: int, curves: int = 1) -> int:

@@ -157,8 +157,10 @@ def _read_model(store: Store, trained: TrainedModel) -> bytes:
 def _read_columns(
     config: PipelineConfig, ingested: Ingested, store: Store, side: Side, features: Sequence[Feature]
 ) -> dict[str, np.ndarray]:
-    table = read_side(store, ingested.snapshot, side, target=config.data.target)
-    return to_columns(table, [feature.name for feature in features])
+    names = [feature.name for feature in features]
+    return to_columns(
+        read_side(store, ingested.snapshot, side, target=config.data.target, columns=names), names
+    )
 
 
 def _versions(estimator: str) -> dict[str, str]:

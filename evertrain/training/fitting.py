@@ -15,6 +15,7 @@ from evertrain.errors import TrainingError
 from evertrain.native import as_frame
 from evertrain.training.preprocessing import build_preprocessor
 from evertrain.training.rows import TrainingRows
+from evertrain.training.threads import threads_for
 
 TRIAL_ROWS = 1000
 
@@ -40,7 +41,7 @@ def fit_pipeline(
     """
     from sklearn.pipeline import Pipeline
 
-    with told(config.estimator, tell_warnings=tell_warnings):
+    with told(config.estimator, tell_warnings=tell_warnings), threads_for(*rows.shape):
         estimator = make_estimator(kind, config)
         weights = _weigh(estimator, config, rows)
         learnt = ~rows.newest if config.calibration != "none" else np.ones(len(rows.target), dtype=bool)

@@ -38,6 +38,11 @@ class TrainingRows:
     times: np.ndarray | None = None
     groups: np.ndarray | None = None
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """How many rows of how many inputs."""
+        return len(self.target), len(self.inputs)
+
 
 def read_rows(
     config: PipelineConfig, ingested: Ingested, store: Store
@@ -48,10 +53,10 @@ def read_rows(
         The rows, and the classes that occur among them in the order of their codes (None for regression).
     """
     data, features = config.data, ingested.plan.features
-    table = read_side(store, ingested.snapshot, "train", target=data.target)
     extra = [name for name in (data.timestamp, data.weight) if name is not None]
-    names = [*(each.name for each in features), data.target, *extra, *data.entity]
-    columns = to_columns(table, [*dict.fromkeys(names)])
+    names = [*dict.fromkeys([*(each.name for each in features), data.target, *extra, *data.entity])]
+    table = read_side(store, ingested.snapshot, "train", target=data.target, columns=names)
+    columns = to_columns(table, names)
     target, classes = _encode_target(columns[data.target], ingested.classes)
     times = None if data.timestamp is None else columns[data.timestamp]
     rows = TrainingRows(
