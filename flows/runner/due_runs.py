@@ -75,3 +75,8 @@ def planned_at(run: FlowRun) -> datetime:
     found: datetime | None = run.expected_start_time
     assert found is not None, "a scheduled run has a time"
     return found
+
+
+def spell_due(run: FlowRun) -> str:
+    """Spell when the run was first to begin, to the second."""
+    return f"{planned_at(run):%Y-%m-%d %H:%M:%S} UTC"

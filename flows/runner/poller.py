@@ -16,7 +16,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.runner._control_channel import ControlChannel
 
 from flows.prefect_faults import advise_on_key, spell_fault
-from flows.runner.due_runs import choose
+from flows.runner.due_runs import choose, spell_due
 from flows.runner.processes import Ending, RunProcesses
 from flows.runner.run_states import LOST, RunStates
 
@@ -62,6 +62,7 @@ class Poller:
         self._is_over = is_over
         self._busy: dict[UUID, asyncio.Task[None]] = {}
         self._cancelled: dict[UUID, asyncio.Task[None]] = {}
+        self._names: dict[UUID, str] = {}
         self._lost_seconds = 0.0
 
     async def serve(self, stop: asyncio.Event) -> None:
@@ -103,21 +104,24 @@ class Poller:
             port, token = self._channel.register(run.id)
             told = {"PREFECT__CONTROL_PORT": str(port), "PREFECT__CONTROL_TOKEN": token}
             name = await self._insist(lambda: self._states.tell_name(run))
-            logger.info("%s begins: %s", name, run.name)
+            self._names[run.id] = name
+            # What Prefect has called it so far says nothing.
+            logger.info("%s begins: due %s", name, spell_due(run))
             began = time.monotonic()
             ending = await self._run_process(run, {**told, "PREFECT__FLOW_RUN_ID": str(run.id)})
             cancelled = self._cancelled.get(run.id)
             if cancelled is not None:
                 await cancelled
             fault = None if ending.status == 0 else f"Its process ended {ending.text}."
-            state = await self._insist(
+            state, called = await self._insist(
                 lambda: self._states.conclude(run, fault, cancelled=cancelled is not None)
             )
             how = "warm" if ending.warm else "fresh"
-            logger.info("%s: %s after %.1f s (%s): %s", name, state, time.monotonic() - began, how, run.name)
+            logger.info("%s: %s after %.1f s (%s): %s", name, state, time.monotonic() - began, how, called)
         except Exception as cause:
-            logger.error("flow run %s (%s) was lost sight of: %r", run.name, run.id, cause)
+            logger.error("%s was lost sight of: %r", self._spell(run.id), cause)
         finally:
+            self._names.pop(run.id, None)
             self._channel.unregister(run.id)
             self._cancelled.pop(run.id, None)
             self._busy.pop(run.id, None)
@@ -136,10 +140,13 @@ class Poller:
             return Ending(1, f"before it began: no process can be started ({cause})", warm=False)
 
     async def _cancel(self, run_id: UUID) -> None:
-        logger.info("flow run %s is cancelled: its process is ended", run_id)
+        logger.info("%s is cancelled: its process is ended", self._spell(run_id))
         # Answered or not: where the run's engine doesn't know yet, its process ends all the same.
         await self._channel.signal(run_id, "cancel")
         await self._processes.end(run_id, self._cancel_seconds)
+
+    def _spell(self, run_id: UUID) -> str:
+        return f"{self._names.get(run_id, 'flow run')} ({run_id})"
 
     async def _keep_house(self) -> None:
         while True:

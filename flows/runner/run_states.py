@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from httpx import HTTPError
@@ -26,12 +27,19 @@ from prefect.utilities.engine import propose_state
 from evertrain.liveness import identify_process
 from evertrain.settings import Settings
 from flows.owners import HOST_ID, PID, label_owner
-from flows.runner.due_runs import planned_at
+from flows.runner.due_runs import spell_due
 from flows.zombies import mark_crashed, mark_task_runs, mark_zombies
 
 PAGE = 200
 LOST = (HTTPError, OSError)
 """What a server that is gone, or refuses, raises."""
+
+
+class Concluded(NamedTuple):
+    """How a run ended, and what it is called by then: it names itself as it begins."""
+
+    state: str
+    name: str
 
 
 class RunStates:
@@ -93,14 +101,13 @@ class RunStates:
 
     async def skip(self, run: FlowRun, newer: FlowRun) -> None:
         """Cancel a run that is overdue, because *newer* does its work."""
-        when = f"{planned_at(newer):%Y-%m-%d %H:%M:%S} UTC"
-        message = f"skipped: overdue; the run that was due at {when} does its work"
+        message = f"skipped: overdue; the run that was due at {spell_due(newer)} does its work"
         try:
             await self._client.set_flow_run_state(run.id, Cancelled(name="Skipped", message=message))
         except ObjectNotFound:
             return
 
-    async def conclude(self, run: FlowRun, fault: str | None, *, cancelled: bool) -> str:
+    async def conclude(self, run: FlowRun, fault: str | None, *, cancelled: bool) -> Concluded:
         """Give a run whose process has ended the state that it couldn't give itself.
 
         Args:
@@ -109,27 +116,27 @@ class RunStates:
             cancelled: Whether it was ended on demand.
 
         Returns:
-            The name of the state that it is in now.
+            The name of the state that it is in now, and its own.
         """
         try:
-            state = (await self._client.read_flow_run(run.id)).state
-            if state is None:
-                return "without a state"
-            if state.is_cancelling() or (cancelled and (state.is_crashed() or not state.is_final())):
-                await self._client.set_flow_run_state(
-                    run.id, Cancelled(message="Cancelled while it ran."), force=True
-                )
-                return "Cancelled"
-            # Scheduled: its process ended while it waited for a retry, which goes on.
-            done = state.is_final() or state.is_scheduled() or state.is_paused()
-            if (
-                fault is not None
-                and not done
-                and await mark_crashed(self._client, run, fault, self._settings)
-            ):
-                return "Crashed"
+            now = await self._client.read_flow_run(run.id)
+            return Concluded(await self._conclude(now, fault, cancelled=cancelled), now.name)
         except ObjectNotFound:
-            return "deleted"
+            return Concluded("deleted", run.name)
+
+    async def _conclude(self, run: FlowRun, fault: str | None, *, cancelled: bool) -> str:
+        state = run.state
+        if state is None:
+            return "without a state"
+        if state.is_cancelling() or (cancelled and (state.is_crashed() or not state.is_final())):
+            await self._client.set_flow_run_state(
+                run.id, Cancelled(message="Cancelled while it ran."), force=True
+            )
+            return "Cancelled"
+        # Scheduled: its process ended while it waited for a retry, which goes on.
+        done = state.is_final() or state.is_scheduled() or state.is_paused()
+        if fault is not None and not done and await mark_crashed(self._client, run, fault, self._settings):
+            return "Crashed"
         return state.name or state.type.value
 
     async def tell_name(self, run: FlowRun) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from prefect import flow
 
 
-@flow(name="runner-test", persist_result=False)
+@flow(name="runner-test", flow_run_name="a word", persist_result=False)
 def leave_word(file: str, seconds: float = 0.0) -> None:
     """Write who runs this, then take a while."""
     word = Path(file)

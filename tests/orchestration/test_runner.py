@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import re
 import signal
 import time
 import uuid
@@ -148,6 +149,27 @@ def test_forked(server, tmp_path):
             assert await field.history(run) == ["Scheduled", "Pending", "Running", "Completed"]
 
     asyncio.run(body())
+
+
+def test_log_names(server, tmp_path, caplog):
+    """The log names a run by its deployment and, at its end, as it has named itself; never as Prefect did."""
+
+    async def body() -> None:
+        async with running() as field:
+            run = await field.ask(await field.deploy(), file=str(tmp_path / "word"))
+            name = f"runner-test-leave_word/{field.tag}-leave_word"
+
+            async def told() -> list[str] | None:
+                found = [each for each in caplog.messages if each.startswith(name)]
+                return found if len(found) == 2 else None
+
+            began, ended = await eventually(told)
+            assert re.fullmatch(rf"{name} begins: due \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d UTC", began)
+            assert re.fullmatch(rf"{name}: Completed after \d+\.\d s \((warm|fresh)\): a word", ended)
+            assert run.name not in caplog.text
+
+    with caplog.at_level(logging.INFO, "evertrain.runner"):
+        asyncio.run(body())
 
 
 def test_each_seen_to_its_end(server, tmp_path, caplog):
