@@ -81,12 +81,26 @@ def run_url(settings: Settings, run_id: str) -> str | None:
     Raises:
         RegistryError: MLflow can't be reached, or doesn't know the run.
     """
-    root = settings.mlflow_pages or (tracking_uri(settings) if is_remote(settings) else None)
+    root = _pages(settings)
     if root is None:
         return None
     with mlflow_client(settings, f"find run {run_id}") as client:
         experiment = client.get_run(run_id).info.experiment_id
-    return f"{without_credentials(root).rstrip('/')}/#/experiments/{experiment}/runs/{run_id}"
+    return f"{root}/#/experiments/{experiment}/runs/{run_id}"
+
+
+def run_link(settings: Settings, run_id: str) -> str | None:
+    """Give the address that leads to the run's page, without asking or importing MLflow; None as ``run_url``.
+
+    MLflow's pages look the run's experiment up themselves, and go on to the address that ``run_url`` gives.
+    """
+    root = _pages(settings)
+    return None if root is None else f"{root}/#/runs/{run_id}"
+
+
+def _pages(settings: Settings) -> str | None:
+    root = settings.mlflow_pages or (tracking_uri(settings) if is_remote(settings) else None)
+    return None if root is None else without_credentials(root).rstrip("/")
 
 
 def _experiment(client: MlflowClient, name: str, location: str | None) -> str:

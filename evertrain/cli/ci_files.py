@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from evertrain.drift_records import DriftOutcome, Failure
 from evertrain.errors import EvertrainError
 from evertrain.records import TrainOutcome
-from evertrain.settings import Settings, read_settings
+from evertrain.settings import read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,8 +22,9 @@ def leave_outcome(outcome: TrainOutcome) -> None:
     settings = read_settings()
     if settings.step_summary or settings.step_output:
         from evertrain.summaries import append_for_ci
+        from evertrain.tracking import run_link
 
-        append_for_ci(outcome, settings, find_run_url(settings, outcome.run_id))
+        append_for_ci(outcome, settings, run_link(settings, outcome.run_id))
 
 
 def leave_check(outcome: DriftOutcome) -> None:
@@ -31,11 +32,10 @@ def leave_check(outcome: DriftOutcome) -> None:
     settings = read_settings()
     if settings.step_summary or settings.step_output:
         from evertrain.summaries.checks import append_check_for_ci
+        from evertrain.tracking import run_link
 
         retrained = outcome.train
-        append_check_for_ci(
-            outcome, settings, find_run_url(settings, retrained.run_id) if retrained else None
-        )
+        append_check_for_ci(outcome, settings, run_link(settings, retrained.run_id) if retrained else None)
 
 
 def failure_teller(config: str, junit: Path | None = None) -> Callable[[str, str, int], None]:
@@ -54,14 +54,3 @@ def failure_teller(config: str, junit: Path | None = None) -> Callable[[str, str
             _log.warning("%s", error.message)
 
     return tell
-
-
-def find_run_url(settings: Settings, run_id: str) -> str | None:
-    """Find the run's page in MLflow; none where it has none, or MLflow doesn't answer any more."""
-    from evertrain.tracking import run_url
-
-    try:
-        return run_url(settings, run_id)
-    except EvertrainError as error:
-        _log.warning("The summary has no link to the run: %s", error.message)
-        return None

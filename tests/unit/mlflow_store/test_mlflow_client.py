@@ -188,6 +188,30 @@ def test_a_run_s_page_is_where_people_open_mlflow(server):
     assert run_url(settings, "r1") == "http://mlflow.example.org/#/experiments/7/runs/r1"
 
 
+def test_a_run_s_page_is_linked_without_mlflow():
+    """Where a link will do, it needs neither an answer nor the library, and bears no credentials."""
+    look = (
+        "import sys; from evertrain.settings import read_settings; from evertrain.tracking import run_link; "
+        "print(run_link(read_settings(), 'r1'), 'mlflow' in sys.modules)"
+    )
+
+    def link(**variables: str) -> str:
+        return subprocess.run(
+            [sys.executable, "-c", look],
+            env={**os.environ, **variables},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=120,
+        ).stdout.strip()
+
+    nowhere = "http://me:pw@127.0.0.1:9/"
+    pages = "http://mlflow.example.org"
+    assert link(MLFLOW_TRACKING_URI=nowhere) == "http://127.0.0.1:9/#/runs/r1 False"
+    assert link(MLFLOW_TRACKING_URI=nowhere, EVERTRAIN_MLFLOW_PAGES=pages) == f"{pages}/#/runs/r1 False"
+    assert link() == "None False"
+
+
 def test_a_finished_run_is_not_announced(server, capsys):
     """Standard output belongs to the command: MLflow doesn't print its addresses there."""
     with mlflow_client(remote(server), "finish") as client:
