@@ -14,6 +14,7 @@ from evertrain.pipelines import parse_as_of
 from evertrain.progress import step
 from evertrain.records import TrainOutcome, Trigger
 from evertrain.settings import Settings
+from flows.heartbeats import without_heartbeats
 from flows.local_server import LocalServer, prefect_api, server_must_start
 from flows.prefect_faults import prefect_faults_told
 from flows.registrars import registrar_ahead
@@ -67,7 +68,7 @@ def training_ready(settings: Settings, *, stays: bool | None = None) -> Iterator
     # machine take many times as long.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with prefect_api(settings, stays=stays) as server:
-        yield load_training_flow(server)
+        yield without_heartbeats()(load_training_flow(server))
 
 
 def load_training_flow(server: LocalServer | None) -> TrainingFlow:
@@ -91,7 +92,7 @@ def run_drift_check(
         EvertrainError: What a step raised; a retrain that fails is part of the outcome.
         ServiceError: No Prefect server could be had, or it failed.
     """
-    with training_ready(settings), prefect_faults_told(settings):
+    with training_ready(settings), prefect_faults_told(settings), without_heartbeats():
         from flows.drift_check import drift_check_flow
 
         return drift_check_flow(config, as_of=parse_as_of(as_of), retrain=may_retrain)

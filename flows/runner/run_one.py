@@ -55,7 +55,9 @@ def _run_by_engine(run_id: UUID, say_started: Callable[[], None]) -> None:
     from prefect.flow_engine import load_flow, load_flow_run, run_flow
     from prefect.logging.loggers import flow_run_logger
 
-    with handle_engine_signals(run_id):
+    from flows.heartbeats import without_heartbeats
+
+    with handle_engine_signals(run_id), without_heartbeats():
         run = load_flow_run(run_id)
         logger = flow_run_logger(run)
         try:
