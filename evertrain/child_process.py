@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +23,7 @@ from typing import IO, Any, TypeAlias
 from evertrain import errors
 from evertrain.errors import EvertrainError, ServiceError
 from evertrain.failpoints import VARIABLE
+from evertrain.forked_process import ForkedProcess
 from evertrain.orphans import end_with_parent
 
 JSON: TypeAlias = Any
@@ -34,7 +37,7 @@ class Trade:
     """What a child process does, for those who start it and are told of its end.
 
     Attributes:
-        module: Runs as ``python -m MODULE PARENT``, and calls ``serve_parent``.
+        module: Runs as ``python -m MODULE PARENT``; its ``work_for`` the parent calls ``serve_parent``.
         runs: What it is there for, as in "the process that runs …".
         gives: What an answer is called, as in "gave no …".
         advice: What to do where it takes too long.
@@ -62,6 +65,7 @@ class ChildProcess:
         timeout_seconds: How long an answer may take from when it was asked for, all before it included.
         words: What the interpreter runs, in place of the module.
         is_killable: Whether ``EVERTRAIN_FAILPOINT`` counts in the child, too.
+        is_forked: Whether the child is forked, and has what this process imported; see ``ForkedProcess``.
 
     Raises:
         ServiceError: The process can't be started.
@@ -74,6 +78,7 @@ class ChildProcess:
         timeout_seconds: float,
         words: tuple[str, ...] = (),
         is_killable: bool = False,
+        is_forked: bool = False,
     ) -> None:
         self._trade = trade
         self._timeout_seconds = timeout_seconds
@@ -82,7 +87,7 @@ class ChildProcess:
         self._unfinished = b""
         self._last_output = tempfile.TemporaryFile()  # noqa: SIM115 - as long-lived as this object
         self._folder = tempfile.TemporaryDirectory(prefix="evertrain-child-")
-        self._process = self._start(words or ("-P", "-m", trade.module), is_killable)
+        self._process = self._begin(words or ("-P", "-m", trade.module), is_killable, is_forked)
 
     @property
     def pid(self) -> int:
@@ -134,21 +139,15 @@ class ChildProcess:
         for pipe in (self._process.stdin, self._process.stdout, self._last_output):
             assert pipe is not None
             pipe.close()
+        # A forked one removes it by itself, where it could.
+        shutil.rmtree(self._folder.name, ignore_errors=True)
         self._folder.cleanup()
 
-    def _start(self, words: tuple[str, ...], is_killable: bool) -> subprocess.Popen[bytes]:
-        environment = child_environment(is_killable=is_killable) | {"TMPDIR": self._folder.name}
+    def _begin(
+        self, words: tuple[str, ...], is_killable: bool, is_forked: bool
+    ) -> subprocess.Popen[bytes] | ForkedProcess:
         try:
-            process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [sys.executable, *words, str(os.getpid())],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._last_output,
-                bufsize=0,
-                env=environment,
-                # A Ctrl-C in the terminal is this process's to answer.
-                start_new_session=True,
-            )
+            process = self._fork(is_killable) if is_forked else self._start(words, is_killable)
         except OSError as cause:
             self._last_output.close()
             self._folder.cleanup()
@@ -159,6 +158,28 @@ class ChildProcess:
         assert process.stdin is not None
         os.set_blocking(process.stdin.fileno(), False)
         return process
+
+    def _fork(self, is_killable: bool) -> ForkedProcess:
+        module = importlib.import_module(self._trade.module)
+
+        def work(parent: int) -> None:
+            if not is_killable:
+                os.environ.pop(VARIABLE, None)
+            module.work_for(parent)
+
+        return ForkedProcess(work, self._last_output, self._folder.name)
+
+    def _start(self, words: tuple[str, ...], is_killable: bool) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            [sys.executable, *words, str(os.getpid())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._last_output,
+            bufsize=0,
+            env=child_environment(is_killable=is_killable) | {"TMPDIR": self._folder.name},
+            # A Ctrl-C in the terminal is this process's to answer.
+            start_new_session=True,
+        )
 
     def _send(self, line: bytes, deadline: float) -> None:
         assert self._process.stdin is not None

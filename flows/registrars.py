@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 
-from evertrain.registrar import Registrar, start_registrar
+from evertrain.registrar import Registrar, RegistrarBeside, start_registrar
 from flows.ahead import kept_ahead, kept_or_own
 
 _kept: ContextVar[Registrar | None] = ContextVar("registrar", default=None)
@@ -16,6 +16,13 @@ _kept: ContextVar[Registrar | None] = ContextVar("registrar", default=None)
 def registrar_ahead() -> Iterator[None]:
     """Start one now, for the runs in this block."""
     with kept_ahead(_kept, start_registrar()):
+        yield
+
+
+@contextmanager
+def registrar_forked() -> Iterator[None]:
+    """Fork one off this process, which has MLflow imported, for the runs in this block."""
+    with kept_ahead(_kept, RegistrarBeside(is_forked=True)):
         yield
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from evertrain.config import ValidationConfig
-from evertrain.validation.validator import Validator, start_validator
+from evertrain.validation.validator import Validator, ValidatorBeside, start_validator
 from flows.ahead import kept_ahead, kept_or_own
 
 _kept: ContextVar[Validator | None] = ContextVar("validator", default=None)
@@ -20,6 +20,13 @@ def validator_ahead(config: ValidationConfig) -> Iterator[None]:
         yield
         return
     with kept_ahead(_kept, start_validator()):
+        yield
+
+
+@contextmanager
+def validator_forked() -> Iterator[None]:
+    """Fork one off this process, which has Great Expectations imported, for the runs in this block."""
+    with kept_ahead(_kept, ValidatorBeside(is_forked=True)):
         yield
 
 

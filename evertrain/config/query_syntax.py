@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -46,6 +47,7 @@ def computed_columns(query: str) -> frozenset[str]:
     return frozenset(computed)
 
 
+@functools.lru_cache(maxsize=16)
 def _parse(query: str) -> dict[str, Any]:
     import duckdb
 

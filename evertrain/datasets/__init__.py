@@ -41,8 +41,11 @@ __all__ = [
     "to_columns",
 ]
 
-# A part is a day, over longer spans a month, so that a window that moves on writes only what is new.
-DAYS_AS_PARTS = 100
+# A part is a day, a week or a month, so that a window that moves on writes only what is new: the shortest
+# whose parts are few, and not so small that opening them takes longer than reading them.
+PERIODS = (("day", 1), ("week", 7))
+MOST_PERIODS = 100
+FEWEST_ROWS = 5_000
 PART_ROWS = 500_000
 
 
@@ -200,9 +203,17 @@ def _ordered(kept: Table, config: PipelineConfig) -> pa.RecordBatchReader:
     return kept.stream(*(cell.sql for cell in kept.cells), HASH, rest=f"ORDER BY {keys}")
 
 
+def choose_period(rows: int, days: int) -> str:
+    """Name the period whose rows make up a part, where *rows* lie on *days* days."""
+    for name, length in PERIODS:
+        if days <= MOST_PERIODS * length and rows * length >= FEWEST_ROWS * days:
+            return name
+    return "month"
+
+
 def _cut(kept: Table) -> list[Slice]:
-    (days,) = kept.fetch_one("date_diff('day', min(moment), max(moment))")
-    unit = "day" if days is None or days <= DAYS_AS_PARTS else "month"
+    rows, days = kept.fetch_one("count(*)", "date_diff('day', min(moment), max(moment)) + 1")
+    unit = choose_period(rows, days or 1)
     # A window ends with its last moment: midnight belongs to the day that it ends.
     period = f"date_trunc('{unit}', moment - INTERVAL 1 MICROSECOND)"
     counts = kept.fetch("holdout", "count(*)", rest=f"GROUP BY holdout, {period} ORDER BY holdout, {period}")

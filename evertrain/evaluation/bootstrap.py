@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+import os
+from collections.abc import Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -10,7 +11,6 @@ import numpy as np
 
 from evertrain.evaluation.scores import FloatArray, Formula, IntArray
 
-Item = TypeVar("Item")
 Name = TypeVar("Name", bound=Hashable)
 
 MOST_RESAMPLES = 1_000
@@ -18,7 +18,9 @@ FEWEST_RESAMPLES = 200
 ROW_BUDGET = 200_000_000
 """Rows drawn in all, over resamples and curves: 1,000 resamples of 200,000 rows."""
 CHUNK_CELLS = 100_000
-"""Weights held at once, where rows allow: so few stay in a core's cache with what is computed of them."""
+"""Weights that a thread holds, where rows allow: so few stay in a cache with what is made of them."""
+MOST_THREADS = 4
+ROWS_FOR_THREADS = 100_000
 
 
 def count_resamples(rows: int, curves: int = 1) -> int:
@@ -31,35 +33,36 @@ def count_resamples(rows: int, curves: int = 1) -> int:
     return int(np.clip(ROW_BUDGET // (rows * curves), FEWEST_RESAMPLES, MOST_RESAMPLES))
 
 
-def draw_weights(
-    strata: IntArray, *, resamples: int, seed: int, chunk_cells: int = CHUNK_CELLS
-) -> Iterator[FloatArray]:
-    """Draw rows with replacement within each stratum; yield how often each was drawn.
+class Resampler:
+    """Draws rows with replacement within each stratum, and counts how often each was drawn.
 
-    One random number is spent on each row of each resample, in order: what is drawn doesn't depend on chunks.
+    One random number is spent on each row of each resample, in order: what is drawn doesn't depend on how
+    many resamples are drawn at once, or by how many threads.
 
     Args:
         strata: The stratum of each row, shape [n]; each keeps its number of rows in every resample.
-        resamples: How many resamples in all.
         seed: Seeds the draw.
-        chunk_cells: How many weights to hold at once.
-
-    Yields:
-        Counts of shape [b, n] as floats, for b resamples at a time.
     """
-    generator = np.random.default_rng(seed)
-    rows = strata.size
-    order = np.argsort(strata, kind="stable")
-    _, sizes = np.unique(strata, return_counts=True)
-    size = np.repeat(sizes, sizes)
-    start = np.repeat(np.cumsum(sizes) - sizes, sizes)
-    step = max(1, chunk_cells // rows)
-    for done in range(0, resamples, step):
-        chunk = min(step, resamples - done)
-        drawn = start + (generator.random((chunk, rows)) * size).astype(np.int64)
-        cells = order[drawn] + np.arange(chunk)[:, None] * rows
-        counts = np.bincount(cells.ravel(), minlength=chunk * rows)
-        yield counts.reshape(chunk, rows).astype(np.float64)
+
+    def __init__(self, strata: IntArray, seed: int) -> None:
+        self._seed = seed
+        self._rows = strata.size
+        self._order = np.argsort(strata, kind="stable")
+        _, sizes = np.unique(strata, return_counts=True)
+        self._size = np.repeat(sizes, sizes).astype(np.float64)
+        self._start = np.repeat(np.cumsum(sizes) - sizes, sizes)
+
+    def weights(self, first: int, count: int) -> FloatArray:
+        """Give the counts of *count* resamples from number *first* on, as floats of shape [count, n]."""
+        bits = np.random.PCG64(self._seed)
+        bits.advance(first * self._rows)
+        generator = np.random.Generator(bits)
+        return np.stack([self._count(generator) for _ in range(count)])
+
+    def _count(self, generator: np.random.Generator) -> FloatArray:
+        drawn = (generator.random(self._rows) * self._size).astype(np.int64)
+        drawn += self._start
+        return np.bincount(self._order.take(drawn), minlength=self._rows).astype(np.float64)
 
 
 def bootstrap(
@@ -75,22 +78,21 @@ def bootstrap(
     Returns:
         The draws of each formula, by its name, each of shape [resamples].
     """
-    draws: dict[Name, list[FloatArray]] = {name: [] for name in formulas}
-    drawn = draw_weights(strata, resamples=resamples, seed=seed, chunk_cells=chunk_cells)
-    # Drawing takes as long as most formulas, and neither holds the interpreter's lock for long.
-    for weights in one_ahead(drawn):
-        for name, formula in formulas.items():
-            draws[name].append(formula(weights))
-    return {name: np.concatenate(parts) for name, parts in draws.items()}
+    resampler = Resampler(strata, seed)
+    step = max(1, chunk_cells // strata.size)
+
+    def compute(first: int) -> list[FloatArray]:
+        weights = resampler.weights(first, min(step, resamples - first))
+        return [formula(weights) for formula in formulas.values()]
+
+    with ThreadPoolExecutor(count_threads(strata.size), "resamples") as threads:
+        parts = list(threads.map(compute, range(0, resamples, step)))
+    return {name: np.concatenate([part[at] for part in parts]) for at, name in enumerate(formulas)}
 
 
-def one_ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """Give *items* in order; while one is used, the next is made in a thread."""
-    with ThreadPoolExecutor(1, thread_name_prefix="one-ahead") as maker:
-        coming = maker.submit(next, items, None)
-        while (item := coming.result()) is not None:
-            coming = maker.submit(next, items, None)
-            yield item
+def count_threads(rows: int) -> int:
+    """Say how many threads *rows* keep busy: each waits for the interpreter's lock where they are few."""
+    return min(MOST_THREADS, len(os.sched_getaffinity(0))) if rows >= ROWS_FOR_THREADS else 1
 
 
 def evaluate_once(formula: Formula, rows: int) -> float:

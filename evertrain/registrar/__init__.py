@@ -132,6 +132,7 @@ class RegistrarBeside:
     Args:
         timeout_seconds: How long an answer may take from when it was asked for, the import included.
         words: What the interpreter runs; it is given this process's id.
+        is_forked: Whether it is forked off this process, and has what this one imported.
 
     Raises:
         ServiceError: The process can't be started.
@@ -139,8 +140,16 @@ class RegistrarBeside:
 
     is_beside = True
 
-    def __init__(self, *, timeout_seconds: float = TIMEOUT_SECONDS, words: tuple[str, ...] = ()) -> None:
-        self._process = ChildProcess(_TRADE, timeout_seconds=timeout_seconds, words=words, is_killable=True)
+    def __init__(
+        self,
+        *,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        words: tuple[str, ...] = (),
+        is_forked: bool = False,
+    ) -> None:
+        self._process = ChildProcess(
+            _TRADE, timeout_seconds=timeout_seconds, words=words, is_killable=True, is_forked=is_forked
+        )
         self._turn = Lock()
 
     @property

@@ -61,7 +61,11 @@ _METHODS: Mapping[str, Callable[..., Any]] = {
 }
 
 
+def work_for(parent: int) -> None:
+    """Answer the process *parent*, which started this one."""
+    kill_too(parent)
+    serve_parent(parent, import_mlflow, answer)
+
+
 if __name__ == "__main__":
-    run = int(sys.argv[1])
-    kill_too(run)
-    serve_parent(run, import_mlflow, answer)
+    work_for(int(sys.argv[1]))

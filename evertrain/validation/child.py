@@ -30,5 +30,10 @@ def answer(asked: dict[str, Any]) -> dict[str, Any]:
     return report.model_dump(mode="json")
 
 
+def work_for(parent: int) -> None:
+    """Answer the process *parent*, which started this one."""
+    serve_parent(parent, import_great_expectations, answer)
+
+
 if __name__ == "__main__":
-    serve_parent(int(sys.argv[1]), import_great_expectations, answer)
+    work_for(int(sys.argv[1]))

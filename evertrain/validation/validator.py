@@ -102,15 +102,24 @@ class ValidatorBeside:
     Args:
         timeout_seconds: How long a verdict may take from when it was asked for, the import included.
         words: What the interpreter runs; it is given this process's id.
+        is_forked: Whether it is forked off this process, and has what this one imported.
 
     Raises:
         ServiceError: The process can't be started.
     """
 
-    def __init__(self, *, timeout_seconds: float = TIMEOUT_SECONDS, words: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        words: tuple[str, ...] = (),
+        is_forked: bool = False,
+    ) -> None:
         self.seconds = 0.0
         self._asked: int | None = None
-        self._process = ChildProcess(_TRADE, timeout_seconds=timeout_seconds, words=words)
+        self._process = ChildProcess(
+            _TRADE, timeout_seconds=timeout_seconds, words=words, is_forked=is_forked
+        )
 
     @property
     def pid(self) -> int:

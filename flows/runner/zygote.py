@@ -30,6 +30,7 @@ from uuid import UUID
 from evertrain.failpoints import failpoint
 from evertrain.mlflow_client import import_mlflow
 from evertrain.quiet import quiet
+from evertrain.runs import code_digest
 from evertrain.validation import import_great_expectations
 from flows.runner.run_one import be_run, end_with_line
 
@@ -142,7 +143,7 @@ class Zygote:
                 os.close(self._answers)
 
             failpoint("forked-run")
-            be_run(UUID(asked["run"]), say_started)
+            be_run(UUID(asked["run"]), say_started, around=workers_beside())
         except BaseException:
             traceback.print_exc()
         finally:
@@ -172,6 +173,22 @@ def begin_anew() -> None:
     gc.enable()
 
 
+@contextmanager
+def workers_beside() -> Iterator[None]:
+    """Fork who judges the rows and who writes the run down: they work on the second core, if there is one.
+
+    Here, where no thread holds a lock; what they do in vain for a run that needs neither is to begin.
+    """
+    from flows.registrars import registrar_forked
+    from flows.validators import validator_forked
+
+    if len(os.sched_getaffinity(0)) < 2:
+        yield
+        return
+    with validator_forked(), registrar_forked():
+        yield
+
+
 def import_everything() -> None:
     """Import what a flow run needs, once for all."""
     import_mlflow()
@@ -179,6 +196,8 @@ def import_everything() -> None:
     with quiet():
         for module in MODULES:
             importlib.import_module(module)
+    # Kept by the function: it reads the sources as they are now, which is what was imported.
+    code_digest()
 
 
 @contextmanager

@@ -21,8 +21,14 @@ from pathlib import Path
 from flows.runner import zygote
 
 
-def fit(run_id, say_started):
-    """Fit with several threads, log to MLflow, answer by onnxruntime's side of a run."""
+def fit(run_id, say_started, around):
+    """Fit with several threads, log to MLflow, answer by onnxruntime's side of a run; two work beside it."""
+    with around:
+        work(run_id, say_started)
+    os._exit(0)
+
+
+def work(run_id, say_started):
     say_started()
     import numpy as np
     from sklearn.ensemble import HistGradientBoostingClassifier
@@ -40,7 +46,6 @@ def fit(run_id, say_started):
     client.log_metric(run.info.run_id, "score", float(model.score(rows, labels)))
     facts = {"score": model.score(rows, labels), "sum": float(product.sum()), "draw": np.random.random()}
     (folder / str(run_id)).write_text(json.dumps(facts))
-    os._exit(0)
 
 
 zygote.be_run = fit

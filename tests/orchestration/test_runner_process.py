@@ -130,6 +130,8 @@ def test_trains_warm(training, home, write_pipeline, tmp_path):
             run = client.create_flow_run_from_deployment(deployment, parameters=seed)
             found = wait_for(lambda run=run: final(client, run.id))
             assert found.state_name == "Completed", found.state.message
+        # The runner says so once the run's process is gone, too.
+        wait_for(lambda: log.read_text().count("Completed after") == 6)
     told = log.read_text()
     assert told.count("(warm)") == 6
     assert "fresh" not in told

@@ -9,7 +9,15 @@ import pytest
 
 from evertrain.columns import encode_inputs, encode_target
 from evertrain.config import PipelineConfig
-from evertrain.datasets import Ingested, ingest, read_side, read_snapshot, source_digest, to_columns
+from evertrain.datasets import (
+    Ingested,
+    choose_period,
+    ingest,
+    read_side,
+    read_snapshot,
+    source_digest,
+    to_columns,
+)
 from evertrain.errors import DataRefused, SourceError
 from evertrain.storage import LocalStore
 
@@ -74,7 +82,7 @@ def test_a_table_becomes_a_snapshot(tmp_path, store, rows):
     assert (snapshot.rows, snapshot.unlabelled) == (200, 28)
     assert (snapshot.train_rows, snapshot.holdout_rows) == (138, 34)
     assert snapshot.as_of == snapshot.newest == datetime(2013, 1, 9, 8, tzinfo=UTC)
-    assert len(snapshot.parts) == 10
+    assert len(snapshot.parts) == 2
     assert ingested.classes == ("No", "Yes")
     assert [feature.name for feature in ingested.plan.features] == ["Größe (cm)", "a.b-c d", "flag", "zip"]
     assert Ingested.model_validate_json(ingested.model_dump_json()) == ingested
@@ -131,8 +139,27 @@ def test_a_value_changes_the_digest(tmp_path, store, rows):
     assert len(digests) == 3
 
 
-def test_a_window_that_moves_on_shares_its_days(tmp_path, store, rows):
-    """A day later, all whole days that both windows hold are stored once."""
+@pytest.mark.parametrize(
+    ("rows", "days", "period"),
+    [
+        (5_000, 1, "day"),
+        (4_999, 1, "week"),
+        (500_000, 100, "day"),
+        (505_000, 101, "week"),
+        (80_000, 90, "week"),
+        (6_000, 90, "month"),
+        (500_000, 700, "week"),
+        (50_000_000, 701, "month"),
+    ],
+)
+def test_parts_are_few_and_not_small(rows, days, period):
+    """At most a hundred periods, of 5,000 rows or more; else months, whatever they hold."""
+    assert choose_period(rows, days) == period
+
+
+def test_a_window_that_moves_on_shares_its_days(tmp_path, store, rows, monkeypatch):
+    """A day later, all whole days that both windows hold are stored once, where a day is a part."""
+    monkeypatch.setattr("evertrain.datasets.FEWEST_ROWS", 1)
     path = write(rows, tmp_path / "a.csv")
     config = pipeline(path, timestamp="when", window={"train": "4d", "holdout": "2d"})
     parts = [

@@ -33,8 +33,9 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def snapshot(tmp_path: Path, store: LocalStore) -> Snapshot:
+def snapshot(tmp_path: Path, store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> Snapshot:
     """Sixty days, of which the newest ten are held out, in many parts; names that Arrow takes for paths."""
+    monkeypatch.setattr("evertrain.datasets.FEWEST_ROWS", 1)
     numbers = range(600)
     pd.DataFrame(
         {

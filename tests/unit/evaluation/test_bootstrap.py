@@ -1,17 +1,18 @@
 from __future__ import annotations
 
+import sys
 import tracemalloc
 
 import numpy as np
 import pytest
 
 from evertrain.evaluation.bootstrap import (
+    Resampler,
     bootstrap,
     count_resamples,
-    draw_weights,
+    count_threads,
     evaluate_once,
     find_interval,
-    one_ahead,
 )
 from evertrain.evaluation.scores import ClassAnswers, ValueAnswers, metric_formula
 
@@ -30,15 +31,15 @@ def auc(truth, scores):
 def test_resamples_keep_every_class():
     """Each resample holds as many rows of each class as the rows themselves, in every row's own place."""
     strata = np.array([2, 0, 1, 0, 2, 2, 0, 0])
-    for weights in draw_weights(strata, resamples=50, seed=1, chunk_cells=40):
-        for code, rows in enumerate(np.bincount(strata)):
-            assert (weights[:, strata == code].sum(axis=1) == rows).all()
+    weights = Resampler(strata, seed=1).weights(0, 50)
+    for code, rows in enumerate(np.bincount(strata)):
+        assert (weights[:, strata == code].sum(axis=1) == rows).all()
 
 
 def test_every_row_is_drawn_as_often():
     """No row is favoured: over many resamples each is drawn once a resample on average."""
     strata = np.repeat([0, 1], [30, 7])
-    mean = np.mean([weights.mean(axis=0) for weights in draw_weights(strata, resamples=4000, seed=0)], axis=0)
+    mean = Resampler(strata, seed=0).weights(0, 4000).mean(axis=0)
     assert np.abs(mean - 1).max() < 5 / np.sqrt(4000)
 
 
@@ -57,6 +58,31 @@ def test_chunks_change_no_bit(chunk_cells):
     found = bootstrap(formulas, truth, resamples=23, seed=5, chunk_cells=chunk_cells)
     expected = bootstrap(formulas, truth, resamples=23, seed=5)
     assert all((found[name] == expected[name]).all() for name in formulas)
+
+
+def test_what_is_drawn_first_doesn_t_matter():
+    """Resample number 7 is the same, whether those before it are drawn or not."""
+    resampler = Resampler(np.array([0, 1, 0, 1, 1, 0]), seed=3)
+
+    assert (resampler.weights(7, 2) == resampler.weights(0, 9)[7:]).all()
+
+
+@pytest.mark.parametrize(("rows", "threads"), [(99_999, 1), (100_000, 4)])
+def test_many_rows_are_shared_by_threads(rows, threads, monkeypatch):
+    """From 100,000 rows on as many threads as cores work, up to four; with fewer they would only wait."""
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(16)))
+
+    assert count_threads(rows) == threads
+
+
+def test_threads_change_no_bit(monkeypatch):
+    """The draws are the same bits, whether one thread makes them or four do."""
+    truth, scores = two_classes(np.random.default_rng(0), 300, 1.0)
+    formulas = {"auc": auc(truth, scores)}
+    alone = bootstrap(formulas, truth, resamples=40, seed=5, chunk_cells=900)
+    monkeypatch.setattr(sys.modules[bootstrap.__module__], "count_threads", lambda _: 4)
+
+    assert (bootstrap(formulas, truth, resamples=40, seed=5, chunk_cells=900)["auc"] == alone["auc"]).all()
 
 
 def test_seed_decides():
@@ -148,24 +174,3 @@ def test_the_point_is_the_plain_metric():
     """Each row counted once gives the metric itself."""
     answers = ValueAnswers(np.array([0.0, 2.0]), np.array([1.0, 2.0]))
     assert evaluate_once(metric_formula("mean_absolute_error", answers), 2) == 0.5
-
-
-def test_one_ahead_gives_all_in_order_and_makes_no_more_than_one_too_many():
-    """A reader that stops early has made one for nothing; a fault is raised where its item was due."""
-    made = []
-
-    def make():
-        for number in range(5):
-            made.append(number)
-            yield number
-        raise ArithmeticError
-
-    items = one_ahead(make())
-    assert [next(items), next(items)] == [0, 1]
-    items.close()
-    assert made == [0, 1, 2]
-
-    with pytest.raises(ArithmeticError):
-        assert list(one_ahead(make())) == []
-    assert list(one_ahead(iter(()))) == []
-    assert list(one_ahead(iter((0, 1)))) == [0, 1]
