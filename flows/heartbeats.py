@@ -19,7 +19,10 @@ def without_heartbeats() -> Iterator[None]:
     if any(name in os.environ for name in ASKED_BY):
         yield
         return
-    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+    from prefect.context import SettingsContext, get_settings_context
 
-    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+    # Not by temporary_settings, which reads all sources of settings anew.
+    now = get_settings_context()
+    flows = now.settings.flows.model_copy(update={"heartbeat_frequency": None})
+    with SettingsContext(profile=now.profile, settings=now.settings.model_copy(update={"flows": flows})):
         yield

@@ -17,7 +17,7 @@ MOST_RESAMPLES = 1_000
 FEWEST_RESAMPLES = 200
 ROW_BUDGET = 200_000_000
 """Rows drawn in all, over resamples and curves: 1,000 resamples of 200,000 rows."""
-CHUNK_CELLS = 100_000
+CHUNK_CELLS = 60_000
 """Weights that a thread holds, where rows allow: so few stay in a cache with what is made of them."""
 MOST_THREADS = 4
 ROWS_FOR_THREADS = 100_000

@@ -98,17 +98,17 @@ class Poller:
         return min(self._every_seconds, (choice.next_due - now).total_seconds())
 
     async def _see_through(self, run: FlowRun) -> None:
+        naming: asyncio.Task[str] | None = None
         try:
             if not await self._take(run):
                 return
             port, token = self._channel.register(run.id)
             told = {"PREFECT__CONTROL_PORT": str(port), "PREFECT__CONTROL_TOKEN": token}
-            name = await self._insist(lambda: self._states.tell_name(run))
-            self._names[run.id] = name
-            # What Prefect has called it so far says nothing.
-            logger.info("%s begins: due %s", name, spell_due(run))
             began = time.monotonic()
+            # What Prefect has called it so far says nothing; it begins before the server has said more.
+            naming = asyncio.create_task(self._name(run), name=f"name {run.id}")
             ending = await self._run_process(run, {**told, "PREFECT__FLOW_RUN_ID": str(run.id)})
+            name = await naming
             cancelled = self._cancelled.get(run.id)
             if cancelled is not None:
                 await cancelled
@@ -121,10 +121,17 @@ class Poller:
         except Exception as cause:
             logger.error("%s was lost sight of: %r", self._spell(run.id), cause)
         finally:
+            if naming is not None:
+                naming.cancel()
             self._names.pop(run.id, None)
             self._channel.unregister(run.id)
             self._cancelled.pop(run.id, None)
             self._busy.pop(run.id, None)
+
+    async def _name(self, run: FlowRun) -> str:
+        name = self._names[run.id] = await self._insist(lambda: self._states.tell_name(run))
+        logger.info("%s begins: due %s", name, spell_due(run))
+        return name
 
     async def _take(self, run: FlowRun) -> bool:
         try:

@@ -66,22 +66,22 @@ def _watch(lifeline: int) -> None:
 
 
 def _run_by_engine(run_id: UUID, say_started: Callable[[], None]) -> None:
-    from prefect.client.orchestration import get_client
+    from prefect.context import SyncClientContext
     from prefect.engine import handle_engine_signals
     from prefect.flow_engine import run_flow
     from prefect.logging.loggers import flow_run_logger
 
     from flows.heartbeats import without_heartbeats
 
-    with handle_engine_signals(run_id), without_heartbeats():
-        with get_client(sync_client=True) as client:
-            run = client.read_flow_run(run_id)
-            logger = flow_run_logger(run)
-            try:
-                flow = load_deployed_flow(client, run)
-            except Exception:
-                logger.exception("The deployment's flow can't be loaded")
-                raise
+    # One client for all that follows: to make another takes as long as several calls.
+    with handle_engine_signals(run_id), without_heartbeats(), SyncClientContext.get_or_create() as shared:
+        run = shared.client.read_flow_run(run_id)
+        logger = flow_run_logger(run)
+        try:
+            flow = load_deployed_flow(shared.client, run)
+        except Exception:
+            logger.exception("The deployment's flow can't be loaded")
+            raise
         say_started()
         run_flow(flow, flow_run=run, error_logger=logger)  # type: ignore[arg-type]  # an adapter, as Prefect passes it
 
