@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-SCRIPTS = ("drift", "snapshots", "training", "validation")
+SCRIPTS = ("deploy", "drift", "snapshots", "training", "validation")
 Load = Callable[[str], ModuleType]
 
 
