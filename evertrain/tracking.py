@@ -129,6 +129,9 @@ def _find_run(client: MlflowClient, experiment: str, run_key: str) -> Run | None
 def _create_run(client: MlflowClient, experiment: str, facts: RunFacts) -> Run:
     when = f"{facts.as_of:%Y-%m-%d %H:%M}" if facts.as_of else facts.run_key[:12]
     tags = {**facts.tags, "mlflow.source.name": "evertrain train", "mlflow.source.type": "JOB"}
+    if facts.config.description:
+        # What MLflow's page of a run shows under "Description".
+        tags["mlflow.note.content"] = facts.config.description
     created = client.create_run(experiment, tags=tags, run_name=f"{facts.config.name} {when}")
     kept = _find_run(client, experiment, facts.run_key) or created
     if kept.info.run_id != created.info.run_id:

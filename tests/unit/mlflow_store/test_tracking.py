@@ -58,6 +58,16 @@ def test_run_holds_values_tags_and_files(settings, facts):
     assert json.loads(files["gates.json"])[0]["verdict"] == "pass"
 
 
+@pytest.mark.parametrize("description", ["", "Will this flight be late?"])
+def test_a_run_s_page_describes_its_pipeline(settings, facts, description):
+    """What the YAML says of the pipeline stands where MLflow's page has its description."""
+    config = facts.config.model_copy(update={"description": description})
+
+    run = read_run(settings, log_run(settings, dataclasses.replace(facts, config=config)))
+
+    assert run.data.tags.get("mlflow.note.content", "") == description
+
+
 def test_run_knows_the_data_it_came_from(settings, facts):
     """The snapshot is the run's dataset, with its source, query, window, columns and digest."""
     (data,) = read_run(settings, log_run(settings, facts)).inputs.dataset_inputs
