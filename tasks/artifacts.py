@@ -22,6 +22,8 @@ PATIENCE_SECONDS = 10.0
 SERVERS_OWN_FAULT = 500
 PASSING = (408, 429)
 logger = logging.getLogger("evertrain.artifacts")
+# Runs whose server was waited for in vain: each further artifact would wait as long.
+_given_up: set[str | None] = set()
 
 
 def show_table(key: str, rows: Sequence[Mapping[str, Any]], description: str) -> None:
@@ -32,18 +34,23 @@ def show_table(key: str, rows: Sequence[Mapping[str, Any]], description: str) ->
 def show(key: str, kind: Literal["table", "markdown"], data: str, description: str) -> None:
     """Show something on the run's page; where Prefect doesn't take it, warn: it is a look, not a result.
 
+    A server that stayed out of reach once isn't waited for again by this run.
+
     Args:
         key: What it is called, see ``artifact_key``.
         kind: What Prefect is to make of *data*.
         data: Markdown, or a table's rows as JSON.
         description: What stands above it.
     """
+    run = flow_run.get_id()
+    if run in _given_up:
+        return
     artifact = ArtifactCreate(
         key=key,
         type=kind,
         data=data,
         description=description,
-        flow_run_id=flow_run.get_id(),
+        flow_run_id=run,
         task_run_id=task_run.get_id(),
     )
     patient = Retrying(
@@ -55,9 +62,12 @@ def show(key: str, kind: Literal["table", "markdown"], data: str, description: s
     try:
         patient(post, artifact)
     except HTTPError as cause:
+        if isinstance(cause, TransportError):
+            _given_up.add(run)
         logger.warning(
-            "Prefect's page of this run lacks %r: its server didn't take it (%s). The run goes on.",
+            "Prefect's page of this run lacks %r%s: its server didn't take it (%s). The run goes on.",
             key,
+            " and what follows" if run in _given_up else "",
             spell_cause(cause),
         )
 

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 from evertrain.mlflow_client import mlflow_client
+from evertrain.quiet import quiet
 from evertrain.registry import Repair, mirror_aliases, register
 from evertrain.settings import read_settings
 from evertrain.tracking import log_run, run_url
@@ -55,7 +56,8 @@ def wait_until_healthy(address):
 
 def test_a_server_takes_run_version_and_aliases_once(address, facts, capfd):
     """Over HTTP too a run key has one run and one version, MLflow loads it, and nothing is printed."""
-    import mlflow.pyfunc
+    with quiet():  # what it says at its import of its own types is no concern of ours
+        import mlflow.pyfunc
 
     settings = read_settings({"MLFLOW_TRACKING_URI": address})
     run_id = log_run(settings, facts)
