@@ -25,7 +25,9 @@ EXACT_IN_FLOAT = 2**53
 READERS = 8
 """Parts that are read at once: each waits for the disk, or for S3."""
 WRITERS = 4
-"""Parts that are held in memory and written at once."""
+"""Parts that are written at once."""
+MOST_UNDER_WAY = 500_000
+"""Rows that these parts hold, or the one where that alone holds more: they are in memory meanwhile."""
 
 
 class Slice(NamedTuple):
@@ -60,15 +62,18 @@ def write_parts(
     seen = {side: hashlib.sha256() for side in SIDES}
     names = [column.name for column in columns]
     waiting: deque[Future[Part]] = deque()
-    parts = []
+    under_way = 0
+    parts: list[Part] = []
     # A part waits for the disk, or for S3: meanwhile others are made.
     with ThreadPoolExecutor(WRITERS, thread_name_prefix="parts") as writers:
         for piece, table in zip(cut, _take(batches, [piece.rows for piece in cut]), strict=True):
             hashes, rows = table.column(len(names)), table.select(range(len(names)))
             seen[piece.side].update("".join(hashes.to_pylist()).encode())
-            if len(waiting) == WRITERS:
+            while waiting and (len(waiting) == WRITERS or under_way + piece.rows > MOST_UNDER_WAY):
                 parts.append(waiting.popleft().result())
+                under_way -= parts[-1].rows
             waiting.append(writers.submit(_write_part, store, piece.side, rows.rename_columns(names)))
+            under_way += piece.rows
         parts += [each.result() for each in waiting]
     facts = {
         "columns": sorted([column.name, column.type] for column in columns),

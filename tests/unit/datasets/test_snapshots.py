@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import hashlib
+import threading
+import time
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -113,6 +115,30 @@ def test_equal_parts_are_stored_once(store):
 
     assert first.parts[0] == second.parts[0]
     assert len(list(store.list("snapshots/parts/"))) == 3
+
+
+@pytest.mark.parametrize(("most_rows", "most_parts"), [(1, 1), (2, 2), (100, 4)])
+def test_few_rows_are_in_memory_at_once(store, most_rows, most_parts, monkeypatch):
+    """Parts are written several at once, while they hold no more than so many rows, and at most four."""
+    monkeypatch.setattr("evertrain.datasets.snapshots.MOST_UNDER_WAY", most_rows)
+    put, lock, counts = store.put_if_absent, threading.Lock(), [0, 0]
+
+    def slow(key, data):
+        with lock:
+            counts[0] += 1
+            counts[1] = max(counts)
+        time.sleep(0.02)
+        put(key, data)
+        with lock:
+            counts[0] -= 1
+
+    monkeypatch.setattr(store, "put_if_absent", slow)
+    rows = [(number, True) for number in range(12)]
+
+    written = write_parts(store, COLUMNS, batches(rows, 5), [Slice("train", 1)] * 12)
+
+    assert counts[1] == most_parts
+    assert [part.rows for part in written.parts] == [1] * 12
 
 
 def test_the_first_manifest_stays(store):
