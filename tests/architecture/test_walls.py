@@ -11,9 +11,17 @@ import pytest
 # A process of its own session, as a daemon is: it outlives the test, and pytest holds no handle of it.
 LEAVING = """
 import subprocess
+import time
+from pathlib import Path
+
+import psutil
 
 def test_leaves_a_process():
     subprocess.run("sleep 61 >/dev/null 2>&1 & echo $! > pid", shell=True, start_new_session=True, check=True)
+    # While the shell's child becomes another program, it has neither words nor variables to be known by.
+    left = psutil.Process(int(Path("pid").read_text()))
+    while left.cmdline()[:1] != ["sleep"] or not left.environ():
+        time.sleep(0.01)
 """
 CLEAN = """
 import os
