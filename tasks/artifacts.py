@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from httpx import HTTPError, HTTPStatusError, TransportError
+from httpx import HTTPStatusError, TransportError
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.runtime import flow_run, task_run
@@ -22,8 +22,6 @@ PATIENCE_SECONDS = 10.0
 SERVERS_OWN_FAULT = 500
 PASSING = (408, 429)
 logger = logging.getLogger("evertrain.artifacts")
-# Runs whose server was waited for in vain: each further artifact would wait as long.
-_given_up: set[str | None] = set()
 
 
 def show_table(key: str, rows: Sequence[Mapping[str, Any]], description: str) -> None:
@@ -34,23 +32,21 @@ def show_table(key: str, rows: Sequence[Mapping[str, Any]], description: str) ->
 def show(key: str, kind: Literal["table", "markdown"], data: str, description: str) -> None:
     """Show something on the run's page; where Prefect doesn't take it, warn: it is a look, not a result.
 
-    A server that stayed out of reach once isn't waited for again by this run.
-
     Args:
         key: What it is called, see ``artifact_key``.
         kind: What Prefect is to make of *data*.
         data: Markdown, or a table's rows as JSON.
         description: What stands above it.
+
+    Raises:
+        TransportError: The server stayed out of reach: what nobody could see the end of isn't gone on with.
     """
-    run = flow_run.get_id()
-    if run in _given_up:
-        return
     artifact = ArtifactCreate(
         key=key,
         type=kind,
         data=data,
         description=description,
-        flow_run_id=run,
+        flow_run_id=flow_run.get_id(),
         task_run_id=task_run.get_id(),
     )
     patient = Retrying(
@@ -61,14 +57,12 @@ def show(key: str, kind: Literal["table", "markdown"], data: str, description: s
     )
     try:
         patient(post, artifact)
-    except HTTPError as cause:
-        if isinstance(cause, TransportError):
-            _given_up.add(run)
+    except HTTPStatusError as cause:
         logger.warning(
-            "Prefect's page of this run lacks %r%s: its server didn't take it (%s). The run goes on.",
+            "Prefect's page of this run lacks %r: its server didn't take it (it answered %d). "
+            "The run goes on.",
             key,
-            " and what follows" if run in _given_up else "",
-            spell_cause(cause),
+            cause.response.status_code,
         )
 
 
@@ -89,13 +83,6 @@ def may_pass(cause: BaseException) -> bool:
         status = cause.response.status_code
         return status >= SERVERS_OWN_FAULT or status in PASSING
     return isinstance(cause, TransportError)
-
-
-def spell_cause(cause: HTTPError) -> str:
-    """Say what happened in a few words, without the server's address."""
-    if isinstance(cause, HTTPStatusError):
-        return f"it answered {cause.response.status_code}"
-    return str(cause) or type(cause).__name__
 
 
 def artifact_key(pipeline: str, what: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextvars
 import json
-import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from httpx import TransportError
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from tasks import artifacts
@@ -60,12 +60,6 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""
-
-
-@pytest.fixture(autouse=True)
-def another_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have each test be a run of its own: outside a flow they bear one name."""
-    monkeypatch.setattr(artifacts, "_given_up", set())
 
 
 @contextmanager
@@ -129,22 +123,15 @@ def test_a_server_that_starts_meanwhile_gets_it(
     assert caplog.messages == []
 
 
-def test_what_is_not_taken_in_time_is_one_warning(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A server that never listens costs a run a bounded time and one line, no error; and only once."""
+def test_a_server_that_stays_away_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that never listens is waited for as long as was said, and then the fault is the run's."""
     monkeypatch.setattr(artifacts, "PATIENCE_SECONDS", 1.0)
     server = Server()
 
-    with caplog.at_level(logging.INFO, "evertrain"), prefect_at(server):
+    with prefect_at(server), pytest.raises(TransportError, match="refused"):
         show_table("loans-gates", ROWS, "")
-        show_table("loans-validation", ROWS, "")
 
     server.server_close()
-    assert caplog.messages == [
-        "Prefect's page of this run lacks 'loans-gates' and what follows: its server didn't take it "
-        "([Errno 111] Connection refused). The run goes on."
-    ]
 
 
 @pytest.mark.parametrize("status", [401, 403, 422])
