@@ -33,6 +33,20 @@ def test_is_walled_in():
 """
 
 
+GROUPED = """
+import os
+from pathlib import Path
+
+import pytest
+
+@pytest.mark.xdist_group("together")
+@pytest.mark.parametrize("number", range(8))
+def test_of_a_group(number):
+    with Path("workers").open("a") as file:
+        file.write(os.environ["PYTEST_XDIST_WORKER"] + " ")
+"""
+
+
 def run_session(
     folder: Path, repository: Path, source: str, *options: str
 ) -> subprocess.CompletedProcess[str]:
@@ -67,3 +81,13 @@ def test_a_session_sees_neither_the_users_home_nor_their_servers(repository: Pat
 
     assert ran.returncode == 0, ran.stdout
     assert list(tmp_path.glob("evertrain-tests-*")) == []
+
+
+def test_one_worker_runs_all_of_a_group(repository: Path, tmp_path: Path) -> None:
+    """What shares a server, or goes on from the test before, is never dealt out to several workers."""
+    ran = run_session(tmp_path, repository, GROUPED, "-n", "2", "--dist", "loadgroup")
+
+    workers = (tmp_path / "workers").read_text().split()
+    assert ran.returncode == 0, ran.stdout
+    assert len(workers) == 8
+    assert len(set(workers)) == 1
