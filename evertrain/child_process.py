@@ -6,7 +6,6 @@ import importlib
 import json
 import os
 import select
-import shutil
 import signal
 import subprocess
 import sys
@@ -139,8 +138,7 @@ class ChildProcess:
         for pipe in (self._process.stdin, self._process.stdout, self._last_output):
             assert pipe is not None
             pipe.close()
-        # A forked one removes it by itself, where it could.
-        shutil.rmtree(self._folder.name, ignore_errors=True)
+        # A forked one has removed it by itself, where it could.
         self._folder.cleanup()
 
     def _begin(

@@ -76,9 +76,20 @@ class ForkedProcess:
             os.kill(self.pid, signal.SIGKILL)
 
 
-def _be_child(work: Callable[[], None], standard: tuple[int, int, int], folder: str) -> NoReturn:
-    code = 1
+def exit_code_of(work: Callable[[], None]) -> int:
+    """Do *work*; gives the code that a process which does nothing else ends with, its traceback printed."""
     try:
+        work()
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def _be_child(work: Callable[[], None], standard: tuple[int, int, int], folder: str) -> NoReturn:
+    def begin() -> None:
         # A Ctrl-C in the terminal is the parent's to answer.
         os.setsid()
         for place, opened in enumerate(standard):
@@ -87,12 +98,12 @@ def _be_child(work: Callable[[], None], standard: tuple[int, int, int], folder: 
         # The parent's log handlers have threads, which aren't here.
         logging.disable(logging.CRITICAL)
         work()
-        code = 0
-    except SystemExit as ended:
-        code = ended.code if isinstance(ended.code, int) else 1
-    except BaseException:
-        traceback.print_exc()
-    finally:
+
+    code = 1
+    try:
+        code = exit_code_of(begin)
         sys.stderr.flush()
         shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        # Whatever comes between, a terminate signal too: what follows in the program is the parent's to do.
         os._exit(code)

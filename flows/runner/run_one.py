@@ -8,12 +8,12 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn
 from uuid import UUID
 
+from evertrain.forked_process import exit_code_of
 from flows.deployments import ENTRYPOINTS, WORKING_FOLDER
 
 if TYPE_CHECKING:
@@ -40,17 +40,12 @@ def be_run(
         around: Entered before, and left after all of it.
     """
     signal.signal(signal.SIGTERM, _end_now)
-    code = 1
-    try:
+
+    def work() -> None:
         with around or nullcontext():
             _run_by_engine(run_id, say_started)
-        code = 0
-    except SystemExit as ended:
-        code = ended.code if isinstance(ended.code, int) else 1
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        _leave(code)
+
+    _leave(exit_code_of(work))
 
 
 def end_with_line(lifeline: int) -> None:
@@ -106,11 +101,14 @@ def load_deployed_flow(client: SyncPrefectClient, run: FlowRun) -> Flow[..., Any
 
 
 def sole_folder(steps: Sequence[Mapping[str, Any]] | None) -> str | None:
-    """The folder that *steps* set, where they do nothing else; None where they do, or there are none."""
+    """The folder that *steps* set, where they do nothing else; None where they do, or there are none.
+
+    None also where a variable or block stands in its name, ``{{ … }}``: Prefect knows what that is.
+    """
     if steps is None or len(steps) != 1 or set(steps[0]) != {WORKING_FOLDER}:
         return None
     facts = steps[0][WORKING_FOLDER]
-    return facts["directory"] if set(facts) == {"directory"} else None
+    return facts["directory"] if set(facts) == {"directory"} and "{{" not in facts["directory"] else None
 
 
 def _end_now(*_: object) -> None:

@@ -22,11 +22,12 @@ import time
 import traceback
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 from uuid import UUID
 
+from evertrain.errors import ServiceError
 from evertrain.failpoints import failpoint
 from evertrain.mlflow_client import import_mlflow
 from evertrain.quiet import quiet
@@ -177,15 +178,17 @@ def begin_anew() -> None:
 def workers_beside() -> Iterator[None]:
     """Fork who judges the rows and who writes the run down: they work on the second core, if there is one.
 
-    Here, where no thread holds a lock; what they do in vain for a run that needs neither is to begin.
+    Here, where no thread holds a lock; what they do in vain for a run that needs neither is to begin. Where
+    they can't be forked, the run does their work itself.
     """
     from flows.registrars import registrar_forked
     from flows.validators import validator_forked
 
-    if len(os.sched_getaffinity(0)) < 2:
-        yield
-        return
-    with validator_forked(), registrar_forked():
+    with ExitStack() as stack:
+        if len(os.sched_getaffinity(0)) > 1:
+            with suppress(ServiceError):
+                stack.enter_context(validator_forked())
+                stack.enter_context(registrar_forked())
         yield
 
 

@@ -21,11 +21,12 @@ CLONE = {"prefect.deployments.steps.git_clone": {"repository": "https://example.
         ([{WORKING_FOLDER: {"directory": "/srv"}}], "/srv"),
         ([{WORKING_FOLDER: {"directory": "/srv", "requires": "a"}}], None),
         ([{WORKING_FOLDER: {"directory": "/srv"}}, CLONE], None),
+        ([{WORKING_FOLDER: {"directory": "{{ prefect.variables.home }}/a"}}], None),
         ([CLONE], None),
         ([], None),
         (None, None),
     ],
-    ids=["a folder", "and more", "and another step", "another step", "no step", "none"],
+    ids=["a folder", "and more", "and another step", "a variable", "another step", "no step", "none"],
 )
 def test_a_folder_is_taken_where_it_is_all_there_is_to_prepare(
     steps: list[dict[str, Any]] | None, expected: str | None

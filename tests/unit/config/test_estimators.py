@@ -190,7 +190,7 @@ def test_a_package_that_is_not_installed_is_named_with_what_brings_it(monkeypatc
 )
 def test_boosters_are_asked_themselves(path, trait):
     """They aren't in the table, and take parameters that they don't name."""
-    pytest.importorskip(path.partition(".")[0])
+    pytest.importorskip(path.partition(".")[0], reason="the extra of this booster isn't installed")
 
     facts, faults = describe_estimator(path, {"n_estimators": 5, "max_depth": 3}, SETTINGS)
 
@@ -211,7 +211,7 @@ def test_boosters_are_asked_themselves(path, trait):
 )
 def test_a_misspelled_parameter_of_a_booster_is_refused(path, name, meant):
     """Boosters take any name and pass over those they don't know; their other names are let through."""
-    pytest.importorskip(path.partition(".")[0])
+    pytest.importorskip(path.partition(".")[0], reason="the extra of this booster isn't installed")
     kind, _ = find_estimator(path, SETTINGS)
 
     faults = parameter_faults(kind, {name: 0.5})

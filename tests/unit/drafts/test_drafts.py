@@ -264,7 +264,7 @@ def test_a_name_that_no_pipeline_can_have_is_refused(tmp_path):
 def test_the_examples_data_gives_sound_drafts(tmp_path, uri, target):
     """A year of weather and a month of flights, as they come."""
     if not (DATA / "weather").is_dir():
-        pytest.skip("make data")
+        pytest.skip("the examples' data aren't there: `make data` makes them")
 
     config = try_out(draft(DATA / uri, target), tmp_path)
 
