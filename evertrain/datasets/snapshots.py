@@ -207,9 +207,7 @@ def _read(store: Store, parts: Sequence[Part], columns: Sequence[str] | None = N
 
     # Not by read_table: looking at so small a file as a data set takes longer than reading it.
     def read(part: Part) -> pa.Table:
-        table = pq.ParquetFile(pa.BufferReader(read_part(store, part))).read(columns=chosen)
-        # Asked for "a", it gives "a.b" too, which is another column.
-        return table if chosen is None else table.select(chosen)
+        return pq.ParquetFile(pa.BufferReader(read_part(store, part))).read(columns=chosen)
 
     with ThreadPoolExecutor(READERS, thread_name_prefix="parts") as readers:
         return pa.concat_tables(readers.map(read, parts))

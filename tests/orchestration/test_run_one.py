@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from evertrain.forked_process import ForkedProcess
 from flows.deployments import ENTRYPOINTS, WORKING_FOLDER
 from flows.runner.run_one import load_deployed_flow, sole_folder
+from flows.runner.zygote import workers_beside
 from flows.training import training_flow
 
 CLONE = {"prefect.deployments.steps.git_clone": {"repository": "https://example.org/a.git"}}
@@ -46,3 +49,22 @@ def test_one_of_our_flows_is_loaded_in_its_folder(tmp_path: Path, monkeypatch: p
 
     assert load_deployed_flow(client, run) is training_flow
     assert Path.cwd() == tmp_path
+
+
+def test_a_run_begins_without_workers_where_none_can_be_forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No memory for two more processes: the run does their work itself."""
+    refused: list[str] = []
+
+    def refuse(*_: object) -> None:
+        refused.append("fork")
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(ForkedProcess, "__init__", refuse)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    begun = False
+
+    with workers_beside():
+        begun = True
+
+    assert begun
+    assert refused == ["fork"]

@@ -141,6 +141,19 @@ def test_few_rows_are_in_memory_at_once(store, most_rows, most_parts, monkeypatc
     assert [part.rows for part in written.parts] == [1] * 12
 
 
+def test_only_the_columns_that_are_asked_for_are_read(store):
+    """Those and the target, in this order; a name that is the beginning of another doesn't bring it along."""
+    columns = tuple(Column(name=name, type="integer") for name in ("a.b", "y", "a", "c"))
+    table = pa.table({**{f"c{place}": [place] for place in range(4)}, "hash": ["0" * 64]})
+    written = write_parts(store, columns, table.to_reader(), [Slice("train", 1)])
+    snapshot = snapshot_of(written)
+
+    read = read_side(store, snapshot, "train", target="y", columns=["a"])
+
+    assert read.column_names == ["a", "y"]
+    assert read.to_pylist() == [{"a": 2, "y": 1}]
+
+
 def test_the_first_manifest_stays(store):
     """A snapshot's manifest lies under its digest and isn't written over."""
     snapshot = snapshot_of(write(store, [("train", 3), ("holdout", 2)]))
