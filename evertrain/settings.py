@@ -30,6 +30,8 @@ class Settings:
     api_keys_file: Path | None = None
     actor: str = "unknown"
     port: int = 8080
+    max_body_bytes: int = 1 << 20
+    max_rows: int = 1_000
     step_summary: Path | None = None
     step_output: Path | None = None
 
@@ -63,6 +65,8 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         api_keys_file=_path_of(env, "EVERTRAIN_API_KEYS_FILE"),
         actor=env.get("EVERTRAIN_ACTOR") or _login_name(),
         port=_port_of(env),
+        max_body_bytes=_count_of(env, "EVERTRAIN_MAX_BODY_BYTES", 1 << 20),
+        max_rows=_count_of(env, "EVERTRAIN_MAX_ROWS", 1_000),
         step_summary=_path_of(env, "GITHUB_STEP_SUMMARY"),
         step_output=_path_of(env, "GITHUB_OUTPUT"),
     )
@@ -101,6 +105,15 @@ def _port_of(env: Mapping[str, str]) -> int:
     text = env.get("PORT") or "8080"
     if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
         raise ConfigError(f"PORT is {text!r}; expected a whole number from 1 to 65535.", variable="PORT")
+    return int(text)
+
+
+def _count_of(env: Mapping[str, str], name: str, default: int) -> int:
+    text = env.get(name)
+    if not text:
+        return default
+    if not text.isascii() or not text.isdigit() or int(text) == 0:
+        raise ConfigError(f"{name} is {text!r}; expected a whole number from 1.", variable=name)
     return int(text)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, Counter, Histogram, PlatformCollector, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from evertrain.errors import ModelNotReady
 from serving.fleet import Fleet
@@ -20,6 +22,7 @@ MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 # From what a small model takes on a quiet core to what a caller gives up on.
 BUCKETS_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 UNKNOWN = ""
+_SHARED = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class ServiceMetrics:
@@ -30,6 +33,7 @@ class ServiceMetrics:
     """
 
     def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
         self._registry = CollectorRegistry()
         # Labels are looked up once: what the hot path does is an addition.
         self._requests: dict[tuple[str, int], Counter] = {}
@@ -64,9 +68,15 @@ class ServiceMetrics:
         histogram.observe(seconds)
 
     def render(self) -> bytes:
-        """All metrics in Prometheus' text format; MEDIA_TYPE says which."""
-        text: bytes = generate_latest(self._registry)
+        """All metrics in Prometheus' text format; the counts of several workers add up."""
+        text: bytes = generate_latest(self._registry_of_all() if _SHARED in os.environ else self._registry)
         return text
+
+    def _registry_of_all(self) -> CollectorRegistry:
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        registry.register(_FleetCollector(self._fleet))
+        return registry
 
 
 class _FleetCollector:

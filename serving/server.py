@@ -10,20 +10,16 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING
 
 from evertrain.errors import ConfigError, ServiceError
 from evertrain.settings import Settings
-from evertrain.storage import S3Store, Store, attach_store
-from evertrain.storage.s3_client import s3_client
+from evertrain.storage import Store
 from serving.fleet import Fleet
 from serving.scoring import Limits
-from serving.watcher import LOCAL, REMOTE, Rhythm, Watcher, find_pipelines
+from serving.watcher import find_pipelines
+from serving.worker import Work, answer, open_for_reading, open_keys
+from serving.workers import Workers
 
-if TYPE_CHECKING:
-    import uvicorn
-
-DRAIN_SECONDS = 5
 _BACKLOG = 2048
 
 
@@ -44,7 +40,7 @@ def run(
         settings: Where the store is.
         host: The address to listen on.
         port: The port to listen on; 0: a free one, told by the start line.
-        workers: How many processes; only 1 yet.
+        workers: How many processes answer on the port.
         insecure: Whether to listen beyond this machine without keys.
         limits: What one request may hold.
 
@@ -54,67 +50,44 @@ def run(
         StorageError: The store can't be read.
     """
     check_options(host, settings, workers=workers, insecure=insecure)
-    store, rhythm = open_for_reading(settings.store)
+    store, _ = open_for_reading(settings.store)
     wanted = list(dict.fromkeys(names))
     _check_names(store, wanted)
-    fleet = Fleet()
-    watcher = Watcher(store, fleet, wanted, rhythm=rhythm)
+    open_keys(settings)
+    work = Work(wanted, settings, limits or Limits(settings.max_body_bytes, settings.max_rows))
     with listening(host, port) as listener, log_to_stderr(), _ended_by_signals():
-        watcher.look()
-        server = make_server(fleet, limits)
-        with watcher:
-            sys.stderr.write(f"{_start_line(fleet, wanted, store, listener)}\n")
-            sys.stderr.flush()
-            server.run(sockets=[listener])
+        if workers == 1:
+            answer(work, listener, lambda fleet: _say(_start_line(_names_of(fleet), work, store, listener)))
+        else:
+            _answer_by_many(work, listener, workers, store)
 
 
-def open_for_reading(where: str) -> tuple[Store, Rhythm]:
-    """The store at *where*, and how often to ask it; one that is silent is given up in seconds.
+def _answer_by_many(work: Work, listener: socket.socket, count: int, store: Store) -> None:
+    workers = Workers(work, listener, count)
+    with workers.running() as served:
+        _say(f"{_start_line(served, work, store, listener)} ({count} workers)")
+        workers.keep()
 
-    Raises:
-        ConfigError: *where* names a kind of store that evertrain doesn't have.
-    """
-    store = attach_store(where)
-    if isinstance(store, S3Store):
-        # The watcher has one thread for all pipelines: it looks again soon rather than wait long.
-        return S3Store(where, client=s3_client(connect_seconds=2, read_seconds=5)), REMOTE
-    return store, LOCAL
+
+def _names_of(fleet: Fleet) -> list[str]:
+    return [str(served) for served in fleet.loaded()]
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
 
 
 def check_options(host: str, settings: Settings, *, workers: int, insecure: bool) -> None:
-    """Raise ConfigError for options that can't be served safely, or not yet."""
-    if workers != 1:
-        raise ConfigError(
-            f"--workers is {workers}: more than one process is not supported yet; leave it at 1."
-        )
-    if settings.api_keys_file is not None:
-        raise ConfigError(
-            "EVERTRAIN_API_KEYS_FILE is set, but keys are not supported yet; rather than serve without them, "
-            "evertrain doesn't start. Unset it and keep --host on loopback, or use --insecure behind a proxy "
-            "that asks for keys."
-        )
-    if not insecure and not _is_loopback(host):
+    """Raise ConfigError for options that can't be served safely."""
+    if workers < 1:
+        raise ConfigError(f"--workers is {workers}; expected at least 1.")
+    if not insecure and settings.api_keys_file is None and not _is_loopback(host):
         raise ConfigError(
             f"--host {host} is open to other machines, and no keys are set: anyone could ask the models. "
-            "Use --host 127.0.0.1, or --insecure if something else guards this address."
+            "Set EVERTRAIN_API_KEYS_FILE (`evertrain keys add` makes the file), use --host 127.0.0.1, or "
+            "--insecure if something else guards this address."
         )
-
-
-def make_server(fleet: Fleet, limits: Limits | None = None) -> uvicorn.Server:
-    """A uvicorn server of *fleet*, quiet, that gives requests under way 5 s at its end; not yet running."""
-    import uvicorn
-
-    from serving.app import create_app
-
-    config = uvicorn.Config(
-        create_app(fleet, limits),
-        access_log=False,
-        log_config=None,
-        lifespan="off",
-        server_header=False,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
-    )
-    return uvicorn.Server(config)
 
 
 def _is_loopback(host: str) -> bool:
@@ -174,24 +147,26 @@ def log_to_stderr(*, with_times: bool = True) -> Iterator[None]:
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    # uvicorn drains at either signal and then sends it again to whoever handled it before: that is this.
-    previous = signal.signal(signal.SIGTERM, _interrupt)
+    # uvicorn drains at either signal and then sends it again to whoever handled it before: that is this. A
+    # shell's background jobs are started with Ctrl-C ignored; whoever sends one means it.
+    previous = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     except KeyboardInterrupt:
         return
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _start_line(fleet: Fleet, names: Sequence[str], store: Store, listener: socket.socket) -> str:
-    loaded = {served.name: str(served) for served in fleet.loaded()}
-    waiting = {name: f"{name} (no champion yet)" for name in names if name not in loaded}
-    what = ", ".join((loaded | waiting).values()) or f"no model yet (none in {store.where})"
+def _start_line(served: Sequence[str], work: Work, store: Store, listener: socket.socket) -> str:
+    loaded = {each.partition(" ")[0] for each in served}
+    waiting = [f"{name} (no champion yet)" for name in work.names if name not in loaded]
+    what = ", ".join([*served, *waiting]) or f"no model yet (none in {store.where})"
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     return f"serving {what} on http://{shown}:{port} - Ctrl-C ends"

@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from evertrain.cli import audit, check, demo, deploy, down, drift, init, rollback, serve, train, up
+from evertrain.cli import audit, check, demo, deploy, down, drift, init, keys, rollback, serve, train, up
 from evertrain.cli.console import INTERRUPTED, answer_usage_error
 from evertrain.cli.streams import outlive_readers
 
@@ -37,6 +37,7 @@ app.command("deploy", epilog=deploy.EXAMPLES)(deploy.deploy)
 app.command("up", epilog=up.EXAMPLES)(up.up)
 app.command("down", epilog=down.EXAMPLES)(down.down)
 app.add_typer(audit.app, name="audit")
+app.add_typer(keys.app, name="keys")
 
 
 def show_version(wanted: bool) -> None:

@@ -22,6 +22,7 @@ from evertrain.release import decide_promoted, decide_registered, open_journal
 from evertrain.storage import LocalStore, Store, open_store
 from serving.app import create_app
 from serving.fleet import Fleet, Served
+from serving.guard import KeyRing
 from serving.scoring import Limits
 from serving.watcher import Watcher
 
@@ -202,11 +203,12 @@ class Shelf:
 
 
 @contextmanager
-def run_server(fleet: Fleet, limits: Limits | None = None) -> Iterator[str]:
+def run_server(fleet: Fleet, limits: Limits | None = None, keys: KeyRing | None = None) -> Iterator[str]:
     """Run a real uvicorn in a thread on a free port; gives its address."""
-    from serving.server import listening, make_server
+    from serving.server import listening
+    from serving.worker import make_server
 
-    server = make_server(fleet, limits)
+    server = make_server(fleet, limits, keys)
     with listening("127.0.0.1", 0) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
