@@ -27,6 +27,7 @@ class Kind:
 
 
 NOT_JSON = Kind("not-json", 400, "The body is not JSON")
+BAD_REQUEST = Kind("bad-request", 400, "The request is no HTTP that can be read in one way")
 NO_KEY = Kind("no-key", 401, "An API key is needed here")
 WRONG_SCOPE = Kind("wrong-scope", 403, "The API key is for other things")
 UNKNOWN_MODEL = Kind("unknown-model", 404, "No such model here")
@@ -36,6 +37,7 @@ TOO_SLOW = Kind("too-slow", 408, "The request didn't arrive in time")
 TOO_LARGE = Kind("too-large", 413, "The request is too large")
 MEDIA_TYPE = Kind("media-type", 415, "The media type isn't taken here")
 INVALID_INPUT = Kind("invalid-input", 422, "The rows can't be scored as they are")
+HEADERS_TOO_LARGE = Kind("headers-too-large", 431, "The headers are too large")
 MODEL_FAILED = Kind("model-failed", 500, "The model failed")
 NOT_READY = Kind("not-ready", 503, "No model is ready yet")
 OVERLOADED = Kind("overloaded", 503, "More is asked than can be answered")

@@ -17,6 +17,7 @@ from serving.watcher import LOCAL, REMOTE, Rhythm, Watcher
 if TYPE_CHECKING:
     import uvicorn
 
+    from serving.connections import Patience
     from serving.guard import KeyRing
 
 DRAIN_SECONDS = 5
@@ -83,6 +84,7 @@ def make_server(
     limits: Limits | None = None,
     keys: KeyRing | None = None,
     started: Callable[[], None] = lambda: None,
+    patience: Patience | None = None,
 ) -> uvicorn.Server:
     """A uvicorn server of *fleet*, quiet, that gives requests under way 5 s at its end; not yet running.
 
@@ -91,17 +93,22 @@ def make_server(
         limits: What one request may hold.
         keys: Without one of these, all but health is refused; None: everyone may ask.
         started: Called when it takes requests, and would end by a signal as it should.
+        patience: How long clients may take, and how many may be connected.
     """
     import uvicorn
 
     from serving.app import create_app
+    from serving.connections import fitted_patience, patient_protocol
     from serving.guard import Guard
 
     app = create_app(fleet, limits)
     config = uvicorn.Config(
         app if keys is None else Guard(app, keys),
+        http=patient_protocol(patience or fitted_patience()),
         access_log=False,
         log_config=None,
+        # A client's broken request is answered, and counts as no fault of the service.
+        log_level="error",
         lifespan="off",
         ws="none",
         server_header=False,

@@ -21,6 +21,7 @@ from evertrain.records import Feature, Signature
 from evertrain.release import decide_promoted, decide_registered, open_journal
 from evertrain.storage import LocalStore, Store, open_store
 from serving.app import create_app
+from serving.connections import Patience
 from serving.fleet import Fleet, Served
 from serving.guard import KeyRing
 from serving.scoring import Limits
@@ -203,12 +204,17 @@ class Shelf:
 
 
 @contextmanager
-def run_server(fleet: Fleet, limits: Limits | None = None, keys: KeyRing | None = None) -> Iterator[str]:
+def run_server(
+    fleet: Fleet,
+    limits: Limits | None = None,
+    keys: KeyRing | None = None,
+    patience: Patience | None = None,
+) -> Iterator[str]:
     """Run a real uvicorn in a thread on a free port; gives its address."""
     from serving.server import listening
     from serving.worker import make_server
 
-    server = make_server(fleet, limits, keys)
+    server = make_server(fleet, limits, keys, patience=patience)
     with listening("127.0.0.1", 0) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
@@ -238,6 +244,15 @@ def asker() -> Callable[..., Asker]:
 @pytest.fixture
 def serve() -> Callable[..., AbstractContextManager[str]]:
     return run_server
+
+
+@pytest.fixture(scope="module")
+def module_server() -> Iterator[str]:
+    """One real server of one made-up model for all tests of a module; gives its address."""
+    fleet = Fleet()
+    fleet.put(Served("flights", 1, 1, fake_bundle()))
+    with run_server(fleet) as address:
+        yield address
 
 
 @pytest.fixture
