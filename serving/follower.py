@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 
 from evertrain.bundles import Bundle, check_golden, load_bundle
+from evertrain.errors import BundleRefused
 from evertrain.journal import head_key
 from evertrain.release import PipelineState, VersionState, open_journal
 from evertrain.storage import Store
@@ -13,6 +15,7 @@ from serving.fleet import Fleet, Reading, Served
 from serving.retries import Clock, Retry
 
 PROBE_SECONDS = 10.0
+SLOWEST_ROW_SECONDS = 1.0
 
 ACTOR = "serving"
 _log = logging.getLogger(__name__)
@@ -26,12 +29,26 @@ def load_verified(store: Store, digest: str) -> Bundle:
     Asking the golden rows also warms it.
 
     Raises:
-        BundleRefused: It can't be served.
+        BundleRefused: It can't be served, or takes longer for a row than any caller waits.
         StorageError: The store can't be read.
     """
     bundle = load_bundle(store, digest)
     check_golden(bundle)
+    _check_speed(bundle)
     return bundle
+
+
+def _check_speed(bundle: Bundle) -> None:
+    row = {name: values[:1] for name, values in bundle.golden.columns.items()}
+    began = time.monotonic()
+    bundle.predict(row)
+    seconds = time.monotonic() - began
+    if seconds > SLOWEST_ROW_SECONDS:
+        raise BundleRefused(
+            f"Bundle {bundle.digest[:12]} took {seconds:.1f} s for one row; what serves takes at most "
+            f"{SLOWEST_ROW_SECONDS:g} s. Train a smaller model.",
+            digest=bundle.digest,
+        )
 
 
 class Follower:
@@ -107,4 +124,8 @@ class Follower:
     def _bundle_of(self, champion: VersionState) -> Bundle:
         if self._served and self._served.bundle.digest == champion.bundle:
             return self._served.bundle
-        return self._load(self._store, champion.bundle)
+        try:
+            return self._load(self._store, champion.bundle)
+        except BundleRefused as cause:
+            which = f"v{champion.version} (bundle {champion.bundle[:12]})"
+            raise BundleRefused(f"{which}: {cause.message}", digest=champion.bundle) from cause

@@ -77,8 +77,8 @@ def fake_bundle(
     )
 
 
-def constant_onnx(late: float) -> bytes:
-    """A model in ONNX that gives every row the probability *late*, whatever it is asked."""
+def constant_onnx(late: float, *, slowed_by: int = 0) -> bytes:
+    """A model in ONNX that gives every row the probability *late*; slow, where *slowed_by* is large."""
     from onnx import TensorProto, checker, helper
 
     kinds = {"in_001": TensorProto.STRING}
@@ -103,6 +103,8 @@ def constant_onnx(late: float) -> bytes:
         fill(late, TensorProto.FLOAT, "yes"),
         helper.make_node("Concat", ["no", "yes"], ["probabilities"], axis=1),
     ]
+    if slowed_by:
+        nodes = _made_slow(nodes, slowed_by)
     outputs = [
         helper.make_tensor_value_info("label", TensorProto.INT64, [None, 1]),
         helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [None, 2]),
@@ -113,8 +115,32 @@ def constant_onnx(late: float) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def store_constant_bundle(store: Store, late: float, *, golden_late: float | None = None) -> str:
-    """Write a bundle around ``constant_onnx(late)``; *golden_late* is what its golden rows claim instead."""
+def _made_slow(nodes: list[Any], size: int) -> list[Any]:
+    """Put a product of two matrices of zeros before *nodes*; no optimizer sees that it adds nothing."""
+    from onnx import TensorProto, helper
+
+    def constant(name: str, values: list[int]) -> Any:
+        tensor = helper.make_tensor("value", TensorProto.INT64, [len(values)], values)
+        return helper.make_node("Constant", [], [name], value=tensor)
+
+    zero = helper.make_tensor("value", TensorProto.FLOAT, [1], [0.0])
+    slow = [
+        helper.make_node("Shape", ["in_000"], ["rows"]),
+        constant("nothing", [0, 0]),
+        constant("size", [size, size]),
+        helper.make_node("Mul", ["rows", "nothing"], ["none"]),
+        helper.make_node("Add", ["none", "size"], ["sizes"]),
+        helper.make_node("ConstantOfShape", ["sizes"], ["matrix"], value=zero),
+        helper.make_node("MatMul", ["matrix", "matrix"], ["product"]),
+        helper.make_node("ReduceSum", ["product"], ["sum"], keepdims=0),
+        helper.make_node("Cast", ["sum"], ["added"], to=TensorProto.INT64),
+        helper.make_node("Add", ["rows", "added"], ["shape"]),
+    ]
+    return [*slow, *nodes[1:]]
+
+
+def constant_bundle_files(late: float, *, golden_late: float | None = None) -> dict[str, bytes]:
+    """The files of a bundle around ``constant_onnx(late)``; *golden_late* is what its golden rows claim."""
     claimed = late if golden_late is None else golden_late
     rows = len(GOLDEN_COLUMNS["distance"])
     golden = Golden(
@@ -123,14 +149,18 @@ def store_constant_bundle(store: Store, late: float, *, golden_late: float | Non
         codes=[int(claimed > 0.5)] * rows,
         probabilities=[[1 - claimed, claimed]] * rows,
     )
-    files = {
+    return {
         "model.onnx": constant_onnx(late),
         "signature.json": canonical_json(SIGNATURE.model_dump(mode="json")),
         "golden.json": canonical_json(golden.model_dump(mode="json")),
         "statistics.json": b"{}",
         "provenance.json": b"{}",
     }
-    return write_bundle(store, "onnx", files, "test")
+
+
+def store_constant_bundle(store: Store, late: float, *, golden_late: float | None = None) -> str:
+    """Write such a bundle; gives its digest."""
+    return write_bundle(store, "onnx", constant_bundle_files(late, golden_late=golden_late), "test")
 
 
 def promote_bundle(store: Store, pipeline: str, version: int, bundle: str) -> None:
@@ -253,6 +283,21 @@ def module_server() -> Iterator[str]:
     fleet.put(Served("flights", 1, 1, fake_bundle()))
     with run_server(fleet) as address:
         yield address
+
+
+@pytest.fixture
+def constant_files() -> Callable[..., dict[str, bytes]]:
+    return constant_bundle_files
+
+
+@pytest.fixture
+def constant_model() -> Callable[[float], bytes]:
+    return constant_onnx
+
+
+@pytest.fixture
+def slow_model() -> Callable[[], bytes]:
+    return lambda: constant_onnx(0.25, slowed_by=2500)
 
 
 @pytest.fixture
