@@ -87,8 +87,8 @@ def test_a_bad_bundle_leaves_the_old_one_serving(store, fleet, promote, watch, s
     assert serving(fleet) == {"flights": (1, 1, "a")}
     fleet.check_ready()
     assert caplog.messages == [
-        "Can't serve the new champion of flights: v2 (bundle bbbbbbbbbbbb): model.onnx isn't as it was written. "
-        "Serving goes on as before; trying again."
+        "Can't serve the new champion of flights: v2 (bundle bbbbbbbbbbbb): model.onnx isn't as it was "
+        "written. Serving goes on as before; trying again."
     ]
     assert "".join(shelf.loads) == "abbbbbb"  # after 1, 2, 4, 8 and 10 seconds
     shelf.broken.clear()
