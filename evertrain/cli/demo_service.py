@@ -121,7 +121,8 @@ def serving(name: str, settings: Settings) -> Iterator[DemoService]:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env={**os.environ, "EVERTRAIN_HOME": str(settings.home)},
+            # It lives for minutes, on loopback, for this process alone: an empty name asks for no keys.
+            env={**os.environ, "EVERTRAIN_HOME": str(settings.home), "EVERTRAIN_API_KEYS_FILE": ""},
             start_new_session=True,
         )
     try:
