@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, PlatformCollector, ProcessCollector
@@ -12,8 +12,11 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from evertrain.columns import Values
 from evertrain.errors import ModelNotReady
-from serving.fleet import Fleet
+from evertrain.predictions import Prediction
+from serving.fleet import Fleet, Served
+from serving.row_counts import RowCounts, RowFamilies
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -22,6 +25,8 @@ MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 # From what a small model takes on a quiet core to what a caller gives up on.
 BUCKETS_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 UNKNOWN = ""
+KEPT_VERSIONS = 8
+"""So many versions of a model keep their series; the one that came first goes when one more comes."""
 _SHARED = "PROMETHEUS_MULTIPROC_DIR"
 
 
@@ -36,36 +41,88 @@ class ServiceMetrics:
         self._fleet = fleet
         self._registry = CollectorRegistry()
         # Labels are looked up once: what the hot path does is an addition.
-        self._requests: dict[tuple[str, int], Counter] = {}
-        self._seconds: dict[str, Histogram] = {}
-        self._request_family = Counter(
+        self._answers: dict[tuple[str, str, str, int], Counter] = {}
+        self._seconds: dict[tuple[str, str, str], Histogram] = {}
+        self._rows: dict[tuple[str, int, str], RowCounts] = {}
+        self._answer_family = Counter(
             "evertrain_requests",
             "Scoring requests answered, by HTTP status; model is empty where none was found.",
-            ("model", "code"),
+            ("model", "version", "arm", "code"),
+            registry=self._registry,
+        )
+        self._refusal_family = Counter(
+            "evertrain_refusals",
+            "Scoring requests refused, by kind of problem: the end of the answer's type.",
+            ("model", "kind"),
             registry=self._registry,
         )
         self._seconds_family = Histogram(
             "evertrain_request_seconds",
             "From a scoring request's headers to its answer.",
-            ("model",),
+            ("model", "version", "arm"),
             buckets=BUCKETS_SECONDS,
             registry=self._registry,
         )
+        self._row_families = RowFamilies(self._registry)
         self._registry.register(_FleetCollector(fleet))
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
 
-    def count(self, model: str, code: int, seconds: float) -> None:
-        """Count one scoring request that *model* (UNKNOWN: none was found) answered with *code*."""
-        key = (model, code)
-        counter = self._requests.get(key)
+    def count(
+        self, model: str, code: int, seconds: float, *, version: str = "", arm: str = "", kind: str = ""
+    ) -> None:
+        """Count one scoring request.
+
+        Args:
+            model: What it asked for; UNKNOWN where no such model was found.
+            code: The answer's HTTP status.
+            seconds: From its headers to its answer.
+            version: Which version answered or refused it; "" where none was chosen.
+            arm: The same of the arm.
+            kind: Which problem it was answered with; "" where it wasn't refused.
+        """
+        key = (model, version, arm, code)
+        counter = self._answers.get(key)
         if counter is None:
-            counter = self._requests[key] = self._request_family.labels(model, code)
+            counter = self._answers[key] = self._answer_family.labels(*key)
         counter.inc()
-        histogram = self._seconds.get(model)
+        histogram = self._seconds.get(key[:3])
         if histogram is None:
-            histogram = self._seconds[model] = self._seconds_family.labels(model)
+            histogram = self._seconds[key[:3]] = self._seconds_family.labels(*key[:3])
         histogram.observe(seconds)
+        if kind:
+            self._refusal_family.labels(model, kind).inc()
+
+    def observe_rows(
+        self, served: Served, arm: str, columns: Mapping[str, Values], prediction: Prediction
+    ) -> None:
+        """Count the rows of one request that was answered.
+
+        Args:
+            served: The model that answered.
+            arm: For which arm.
+            columns: The features' raw values by name, n each.
+            prediction: The answer to the n rows.
+        """
+        key = (served.name, served.version, arm)
+        rows = self._rows.get(key)
+        if rows is None or rows.bundle is not served.bundle:
+            self._forget_old(served)
+            rows = self._rows[key] = RowCounts(self._row_families, served, arm)
+        rows.count(columns, prediction)
+
+    def _forget_old(self, served: Served) -> None:
+        """Keep the last versions of each model: a service that lives for months sees hundreds."""
+        known = list(dict.fromkeys(version for name, version, _ in self._rows if name == served.name))
+        if served.version in known or len(known) < KEPT_VERSIONS or _SHARED in os.environ:
+            return
+        name, oldest = served.name, known[0]
+        told = {"model": name, "version": str(oldest)}
+        for family in (self._answer_family, self._seconds_family, self._row_families.answers):
+            family.remove_by_labels(told)
+        self._rows = {key: rows for key, rows in self._rows.items() if key[:2] != (name, oldest)}
+        self._answers = {key: one for key, one in self._answers.items() if key[:2] != (name, str(oldest))}
+        self._seconds = {key: one for key, one in self._seconds.items() if key[:2] != (name, str(oldest))}
 
     def render(self) -> bytes:
         """All metrics in Prometheus' text format; the counts of several workers add up."""

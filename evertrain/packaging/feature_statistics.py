@@ -14,6 +14,8 @@ from evertrain.spelling import spell_categories
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 TOP_CATEGORIES = 20
+MOST_CATEGORIES = 10_000
+"""Of a feature with more of them no list is kept: the service then can't tell which it never saw."""
 
 
 def describe_features(features: Sequence[Feature], columns: Mapping[str, np.ndarray]) -> dict[str, Any]:
@@ -25,8 +27,9 @@ def describe_features(features: Sequence[Feature], columns: Mapping[str, np.ndar
 
     Returns:
         By feature name, JSON values: ``kind``, ``count``, ``missing_share``. Numeric ones also ``mean``,
-        ``std``, ``min``, ``max``, ``quantiles``; categorical ones ``distinct`` and ``top`` (shares of rows);
-        datetime ones ``min`` and ``max``.
+        ``std``, ``min``, ``max``, ``quantiles``; categorical ones ``distinct``, ``top`` (shares of rows) and,
+        up to 10,000 of them, ``categories``: all that were seen, as they are spelled; datetime ones ``min``
+        and ``max``.
     """
     describers = {"numeric": _describe_numbers, "categorical": _describe_texts, "datetime": _describe_times}
     return {
@@ -64,11 +67,12 @@ def _describe_texts(values: np.ndarray) -> dict[str, Any]:
     missing = counts.pop(MISSING, 0)
     top = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:TOP_CATEGORIES]
     rows = len(values)
-    return {
+    facts = {
         **_count(rows, rows - missing),
         "distinct": len(counts),
         "top": {text: count / rows for text, count in top},
     }
+    return {**facts, "categories": sorted(counts)} if len(counts) <= MOST_CATEGORIES else facts
 
 
 def _as_texts(values: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evertrain.packaging.feature_statistics import describe_features
+from evertrain.packaging.feature_statistics import MOST_CATEGORIES, describe_features
 from evertrain.records import Feature
 
 
@@ -64,11 +64,24 @@ def test_categories_are_counted_as_they_are_spelled() -> None:
     assert list(found["top"].items()) == [("1", 3 / 8), ("b", 2 / 8), ("a", 1 / 8), ("true", 1 / 8)]
 
 
-def test_only_twenty_categories_are_remembered() -> None:
-    """A column of many categories doesn't swell the bundle."""
+def test_only_twenty_categories_have_their_share_remembered() -> None:
+    """Of a column of many categories the most frequent are told, and the names of all, in sort order."""
     found = describe("categorical", np.array([f"c{number}" for number in range(500)], dtype=object))
     assert found["distinct"] == 500
     assert len(found["top"]) == 20
+    assert found["categories"] == sorted(f"c{number}" for number in range(500))
+
+
+def test_a_column_of_very_many_categories_does_not_swell_the_bundle() -> None:
+    """Beyond the limit no list is kept, rather than one that isn't whole."""
+    for count, listed in ((MOST_CATEGORIES, True), (MOST_CATEGORIES + 1, False)):
+        found = describe("categorical", np.array([f"c{number}" for number in range(count)], dtype=object))
+        assert ("categories" in found) is listed
+
+
+def test_what_is_missing_is_no_category() -> None:
+    """The list has what was there; nothing stands in for what wasn't."""
+    assert describe("categorical", np.array(["b", None, "a"], dtype=object))["categories"] == ["a", "b"]
 
 
 def test_dates_as_categories_may_be_missing() -> None:
