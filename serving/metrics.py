@@ -16,6 +16,8 @@ from evertrain.columns import Values
 from evertrain.errors import ModelNotReady
 from evertrain.predictions import Prediction
 from serving.fleet import Fleet, Served
+from serving.log_metrics import LogMetrics
+from serving.recorder import KeepsNothing, Recorder
 from serving.row_counts import RowCounts, RowFamilies
 
 if TYPE_CHECKING:
@@ -35,9 +37,10 @@ class ServiceMetrics:
 
     Args:
         fleet: The models that are told of.
+        recorder: Whose log is told of.
     """
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, recorder: Recorder | None = None) -> None:
         self._fleet = fleet
         self._registry = CollectorRegistry()
         # Labels are looked up once: what the hot path does is an addition.
@@ -64,6 +67,7 @@ class ServiceMetrics:
             registry=self._registry,
         )
         self._row_families = RowFamilies(self._registry)
+        self._log = LogMetrics(recorder or KeepsNothing(), self._registry)
         self._registry.register(_FleetCollector(fleet))
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
@@ -92,6 +96,7 @@ class ServiceMetrics:
         histogram.observe(seconds)
         if kind:
             self._refusal_family.labels(model, kind).inc()
+        self._log.look_now_and_then()
 
     def observe_rows(
         self, served: Served, arm: str, columns: Mapping[str, Values], prediction: Prediction
@@ -126,6 +131,7 @@ class ServiceMetrics:
 
     def render(self) -> bytes:
         """All metrics in Prometheus' text format; the counts of several workers add up."""
+        self._log.look()
         text: bytes = generate_latest(self._registry_of_all() if _SHARED in os.environ else self._registry)
         return text
 
@@ -163,7 +169,19 @@ class _FleetCollector:
             served_generation.add_metric((served.name,), float(served.generation))
         yield info
         yield served_generation
+        yield self._training()
         yield from self._journals()
+
+    def _training(self) -> Metric:
+        missing = GaugeMetricFamily(
+            "evertrain_training_missing_share",
+            "The share of the rows that a model learnt from in which a feature was missing.",
+            labels=("model", "feature"),
+        )
+        for served in self._fleet.loaded():
+            for name, facts in served.bundle.statistics.items():
+                missing.add_metric((served.name, name), facts.get("missing_share", 0.0))
+        return missing
 
     def _journals(self) -> Iterator[Metric]:
         journal_generation = GaugeMetricFamily(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from evertrain.predictions import Prediction
@@ -43,6 +43,32 @@ class LateLabel(NamedTuple):
     label: Label
 
 
+class LogCounts(NamedTuple):
+    """What became of one pipeline's answered rows in this process, since its start."""
+
+    logged: int = 0
+    sampled_out: int = 0
+    dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LogState:
+    """How a recorder stands.
+
+    Attributes:
+        rows: By pipeline, what became of its rows.
+        queued_rows: That wait in this process to be written down.
+        waiting_bytes: On this machine's disk, of all processes, that wait for the store.
+        shipped_at_seconds: When the store last took what it was brought, in seconds since 1970; None if it
+            has not been brought anything.
+    """
+
+    rows: Mapping[str, LogCounts] = field(default_factory=dict)
+    queued_rows: int = 0
+    waiting_bytes: int = 0
+    shipped_at_seconds: float | None = None
+
+
 class Recorder(Protocol):
     """Keeps answers and labels."""
 
@@ -56,6 +82,9 @@ class Recorder(Protocol):
             StorageError: They couldn't be kept.
         """
 
+    def counts(self) -> LogState:
+        """How the log stands; asked about once a second, and never waits."""
+
 
 class KeepsNothing:
     """The recorder of a service that was started without a place to keep anything."""
@@ -65,3 +94,7 @@ class KeepsNothing:
 
     def record_labels(self, pipeline: str, labels: Sequence[LateLabel]) -> None:
         """Let them go."""
+
+    def counts(self) -> LogState:
+        """Nothing was kept, and nothing dropped that should have been."""
+        return LogState()

@@ -14,7 +14,7 @@ from engines import CheckFailed, say
 T = TypeVar("T")
 ANSWER_SECONDS = 30
 RUN_SECONDS = 900
-RULES = 9
+RULES = 12
 TARGETS = {"inference", "prefect", "prometheus"}
 DEAD_ENDS = {"FAILED", "CRASHED", "CANCELLED"}
 
