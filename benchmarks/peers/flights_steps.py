@@ -61,12 +61,17 @@ def split_rows(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def fit_model(frame: pd.DataFrame) -> Pipeline:
     """Fit on all but the newest 30 days."""
+    learn, _ = split_rows(frame)
+    return fit_pipeline(learn[NUMERIC + CATEGORICAL], learn.arr_delay > 15)
+
+
+def fit_pipeline(features: pd.DataFrame, late: pd.Series[bool]) -> Pipeline:
+    """Fit the model of configs/flights.yaml."""
     from sklearn.compose import ColumnTransformer
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OrdinalEncoder
 
-    learn, _ = split_rows(frame)
     encode = ColumnTransformer(
         [
             ("numeric", "passthrough", NUMERIC),
@@ -74,7 +79,7 @@ def fit_model(frame: pd.DataFrame) -> Pipeline:
         ]
     )
     model = make_pipeline(encode, HistGradientBoostingClassifier(max_iter=100, random_state=0))
-    return model.fit(learn[NUMERIC + CATEGORICAL], learn.arr_delay > 15)
+    return model.fit(features, late)
 
 
 def score_model(model: Pipeline, frame: pd.DataFrame) -> dict[str, float]:
