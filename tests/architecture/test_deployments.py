@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 BIN = Path(sys.executable).parent
 DOCKERFILES = ("deployments/serving.Dockerfile", "deployments/flows.Dockerfile")
