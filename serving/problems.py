@@ -30,6 +30,8 @@ NOT_JSON = Kind("not-json", 400, "The body is not JSON")
 BAD_REQUEST = Kind("bad-request", 400, "The request is no HTTP that can be read in one way")
 NO_KEY = Kind("no-key", 401, "An API key is needed here")
 WRONG_SCOPE = Kind("wrong-scope", 403, "The API key is for other things")
+NOT_PACKED = Kind("not-packed", 400, "The body can't be unpacked")
+NOT_CSV = Kind("not-csv", 400, "The body is not CSV")
 UNKNOWN_MODEL = Kind("unknown-model", 404, "No such model here")
 NO_ROUTE = Kind("no-route", 404, "No such address here")
 WRONG_METHOD = Kind("wrong-method", 405, "The address doesn't take this method")
@@ -40,6 +42,7 @@ INVALID_INPUT = Kind("invalid-input", 422, "The rows can't be scored as they are
 HEADERS_TOO_LARGE = Kind("headers-too-large", 431, "The headers are too large")
 MODEL_FAILED = Kind("model-failed", 500, "The model failed")
 NOT_READY = Kind("not-ready", 503, "No model is ready yet")
+NOT_KEPT = Kind("not-kept", 503, "The labels can't be kept now")
 OVERLOADED = Kind("overloaded", 503, "More is asked than can be answered")
 
 
@@ -72,11 +75,10 @@ class Refusal(Exception):
         }
         return problem if self.field is None else {**problem, "field": self.field}
 
-    def response(self) -> Response:
-        """The whole answer."""
-        return Response(
-            encode_json(self.document()), self.kind.status, headers=self.headers, media_type=PROBLEM_TYPE
-        )
+    def response(self, **more: Any) -> Response:
+        """The whole answer, with further members."""
+        body = encode_json(self.document() | more)
+        return Response(body, self.kind.status, headers=self.headers, media_type=PROBLEM_TYPE)
 
 
 def encode_json(value: Any) -> bytes:

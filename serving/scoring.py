@@ -1,17 +1,16 @@
-"""Owns the way from a request's body to an answer's: parse, predict, spell; no HTTP and no waiting."""
+"""Owns the way from a call to an answer's body: read, predict, spell; no HTTP and no waiting."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
-from evertrain.bundles import Bundle
 from evertrain.errors import InvalidInput, ModelFailed
 from evertrain.predictions import Prediction
 from serving.fleet import Served
-from serving.parsing import Columns, parse_rows
-from serving.problems import INVALID_INPUT, MODEL_FAILED, Refusal, encode_json
+from serving.problems import INVALID_INPUT, MODEL_FAILED, Refusal
+from serving.protocols import Call, Columns, Protocol, Spelled
 
 _log = logging.getLogger(__name__)
 
@@ -26,21 +25,26 @@ class Limits:
     drain_seconds: float = 10.0
 
 
-def answer_rows(served: Served, body: bytes, limits: Limits) -> bytes:
-    """Score the rows in *body*.
+class Scored(NamedTuple):
+    """The rows of a call, what the model said of them, and that as the caller wants it."""
 
-    Returns:
-        JSON: ``predictions``, one a row; for classifiers that have them ``probabilities`` and ``classes``.
+    columns: Columns
+    prediction: Prediction
+    spelled: Spelled
+
+
+def score(served: Served, protocol: Protocol, call: Call, max_rows: int) -> Scored:
+    """Score the rows of *call*.
 
     Raises:
         Refusal: The rows are refused, or the model failed on them.
     """
     try:
-        columns = parse_rows(body, served.bundle.signature, limits.rows)
-        prediction = _predict(served, columns)
+        asked = protocol.read(call, served.bundle.signature, max_rows)
+        prediction = _predict(served, asked.columns)
+        return Scored(asked.columns, prediction, protocol.spell(asked, served, prediction, call))
     except InvalidInput as error:
         raise Refusal(INVALID_INPUT, error.message, field=error.field) from error
-    return encode_json(_answer_of(served.bundle, prediction))
 
 
 def _predict(served: Served, columns: Columns) -> Prediction:
@@ -58,11 +62,3 @@ def _predict(served: Served, columns: Columns) -> Prediction:
         raise Refusal(
             MODEL_FAILED, f"{served.name} v{served.version} failed on these rows. {told}"
         ) from error
-
-
-def _answer_of(bundle: Bundle, prediction: Prediction) -> dict[str, Any]:
-    answer: dict[str, Any] = {"predictions": prediction.labels(bundle.signature)}
-    if prediction.probabilities is not None:
-        answer["probabilities"] = prediction.probabilities.tolist()
-        answer["classes"] = bundle.signature.classes
-    return answer

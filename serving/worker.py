@@ -11,6 +11,7 @@ from evertrain.settings import Settings
 from evertrain.storage import S3Store, Store, attach_store
 from evertrain.storage.s3_client import s3_client
 from serving.fleet import Fleet
+from serving.recorder import Recorder
 from serving.scoring import Limits
 from serving.watcher import LOCAL, REMOTE, Rhythm, Watcher
 
@@ -85,6 +86,7 @@ def make_server(
     keys: KeyRing | None = None,
     started: Callable[[], None] = lambda: None,
     patience: Patience | None = None,
+    recorder: Recorder | None = None,
 ) -> uvicorn.Server:
     """A uvicorn server of *fleet*, quiet, that gives requests under way 5 s at its end; not yet running.
 
@@ -94,14 +96,15 @@ def make_server(
         keys: Without one of these, all but health is refused; None: everyone may ask.
         started: Called when it takes requests, and would end by a signal as it should.
         patience: How long clients may take, and how many may be connected.
+        recorder: Is told of answers and labels.
     """
     import uvicorn
 
-    from serving.app import create_app
+    from serving.app import ShortWay, create_app
     from serving.connections import fitted_patience, patient_protocol
     from serving.guard import Guard
 
-    app = create_app(fleet, limits)
+    app = ShortWay(create_app(fleet, limits, recorder))
     config = uvicorn.Config(
         app if keys is None else Guard(app, keys),
         http=patient_protocol(patience or fitted_patience()),

@@ -54,6 +54,18 @@ def test_every_route_is_described(described):
         ("/models/{name}", "get"),
         ("/invocations", "post"),
         (INVOKE, "post"),
+        ("/models/{name}/feedback", "post"),
+        ("/v1/models/{name}", "get"),
+        ("/v1/models/{name}:predict", "post"),
+        ("/v2", "get"),
+        ("/v2/health/live", "get"),
+        ("/v2/health/ready", "get"),
+        ("/v2/models/{name}", "get"),
+        ("/v2/models/{name}/ready", "get"),
+        ("/v2/models/{name}/versions/{version}", "get"),
+        ("/v2/models/{name}/versions/{version}/ready", "get"),
+        ("/v2/models/{name}/infer", "post"),
+        ("/v2/models/{name}/versions/{version}/infer", "post"),
     } == routes
 
 

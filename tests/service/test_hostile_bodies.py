@@ -10,9 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evertrain.errors import InvalidInput
-from serving.parsing import FORMS
 from serving.problems import Refusal
-from serving.scoring import Limits, answer_rows
+from serving.protocols import JSON, Call
+from serving.protocols.json_forms import FORMS
+from serving.protocols.mlflow_scoring import MLFLOW_SCORING
+from serving.scoring import score
 
 FEATURES = ("distance", "carrier", "night flight", "departs")
 CELLS = st.one_of(
@@ -63,7 +65,7 @@ DOCUMENTS = st.one_of(
 def refusal_of(served, body):
     """What becomes of *body*: None if it is answered; whatever isn't a refusal fails the test."""
     try:
-        answer = answer_rows(served, body, Limits())
+        answer = score(served, MLFLOW_SCORING, Call(body, JSON, {}, "r"), 1_000).spelled.body
     except Refusal as error:
         refusal = error
     else:

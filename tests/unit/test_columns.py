@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evertrain import columns
 from evertrain.columns import InputSpec, encode_inputs, encode_target, input_names, numeric_offset
 from evertrain.errors import InvalidInput
 from evertrain.records import Feature
@@ -286,3 +287,21 @@ def test_offsets(whole, largest, mean, spread, offset):
 def test_the_median_is_not_asked_for_in_vain():
     """It takes a sort."""
     assert numeric_offset(whole=True, largest=5.0, mean=2.0, spread=1.0, middle=lambda: 1 / 0) == 0.0
+
+
+NUMBERS = st.one_of(st.none(), st.integers(-(10**38), 10**38), st.floats(width=64, allow_infinity=False))
+OFFSETS = st.sampled_from([0.0, 1e9, 12345.678, -(2.0**60)])
+
+
+@given(values=st.lists(NUMBERS, min_size=1, max_size=columns.FEW), offset=OFFSETS)
+def test_few_rows_are_encoded_as_many_are(values, offset):
+    """A row alone gets the very bits that it gets among many: the way for few rows changes nothing."""
+    feature = Feature(name="x", kind="numeric", type="float", offset=offset)
+    fitting = [value if value is None or not abs(value) > columns.LARGEST / 2 else 1.0 for value in values]
+    padding = [0.0] * columns.FEW
+
+    few = encode_inputs([feature], {"x": fitting})["in_000"]
+    many = encode_inputs([feature], {"x": fitting + padding})["in_000"]
+
+    np.testing.assert_array_equal(few, many[: len(fitting)])
+    assert few.dtype == many.dtype == np.float32

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from math import isfinite
-from typing import Any, TypeAlias
+from typing import Any
 
 from evertrain.errors import InvalidInput
 from evertrain.records import Signature
-from serving.problems import NOT_JSON, TOO_LARGE, Refusal
-
-Columns: TypeAlias = dict[str, Sequence[Any]]
+from serving.problems import TOO_LARGE, Refusal
+from serving.protocols import Columns
+from serving.strict_json import name_of, read_json, refuse_constants, refuse_unknown_keys, show
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _PASSED_OVER = frozenset({"params"})
 _SPLIT_KEYS = frozenset({"columns", "data", "index"})
-_NAMES_SHOWN = 10
-_JSON_NAMES = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
 
 
-def parse_rows(body: bytes, signature: Signature, max_rows: int) -> Columns:
+def parse_rows(
+    body: bytes,
+    signature: Signature,
+    max_rows: int,
+    *,
+    forms: Sequence[str] = FORMS,
+    passed_over: frozenset[str] = _PASSED_OVER,
+) -> Columns:
     """Read the rows of one request.
 
     Args:
-        body: JSON with exactly one of ``dataframe_split``, ``dataframe_records``, ``instances``, ``inputs``.
+        body: JSON with exactly one of *forms*.
         signature: Says which columns are needed and which may be present.
         max_rows: How many rows one request may hold.
+        forms: The keys that rows may stand under.
+        passed_over: The keys that may stand beside them.
 
     Returns:
         For each feature its values, one a row, as JSON gave them: numbers are finite, types not yet checked.
@@ -35,63 +41,28 @@ def parse_rows(body: bytes, signature: Signature, max_rows: int) -> Columns:
         Refusal: The body is not JSON, or it holds more than *max_rows* rows.
         InvalidInput: The rows aren't what the model takes; ``field`` names the column or the part.
     """
-    document, has_constants = _read_json(body)
-    form = _find_form(document)
+    document, has_constants = read_json(body)
+    form = _find_form(document, forms, passed_over)
     reader = _Reader(form, signature, max_rows)
     columns = reader.read(document[form])
     for name, values in columns.items():
         _check_finite(name, values)
     if has_constants:
-        raise InvalidInput(
-            "NaN and Infinity are no JSON; send null for a missing value, also in columns that are ignored.",
-            field=form,
-        )
+        raise refuse_constants(form)
     return columns
 
 
-def _read_json(body: bytes) -> tuple[Any, bool]:
-    constants: list[str] = []
-
-    def keep_constant(text: str) -> float:
-        constants.append(text)
-        return float(text)
-
-    try:
-        document = json.loads(
-            body.decode("utf-8"), object_pairs_hook=_refuse_repeated, parse_constant=keep_constant
-        )
-    except UnicodeDecodeError as error:
-        raise Refusal(NOT_JSON, f"The body is not UTF-8: byte {error.start} can't be read.") from error
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise Refusal(NOT_JSON, f"The body is not JSON: {error.msg} at {where}.") from error
-    except RecursionError as error:
-        raise Refusal(NOT_JSON, "The body is nested too deeply; rows hold plain values.") from error
-    except ValueError as error:
-        raise InvalidInput(
-            "A number has too many digits; expected one that a float64 can hold.", field="body"
-        ) from error
-    return document, bool(constants)
-
-
-def _refuse_repeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        name = next(name for name in names if names.count(name) > 1)
-        raise InvalidInput(f"The key {name!r} stands more than once in one object; send it once.", field=name)
-    return found
-
-
-def _find_form(document: Any) -> str:
-    expected = f"expected an object with exactly one of {', '.join(FORMS)}"
+def _find_form(document: Any, known: Sequence[str], passed_over: frozenset[str]) -> str:
+    expected = f"expected an object with exactly one of {', '.join(known)}"
+    if len(known) == 1:
+        expected = f"expected an object with {known[0]}"
     if not isinstance(document, dict):
-        raise InvalidInput(f"The body is {_name_of(document)}; {expected}.", field="body")
-    forms = [form for form in FORMS if form in document]
+        raise InvalidInput(f"The body is {name_of(document)}; {expected}.", field="body")
+    forms = [form for form in known if form in document]
     if len(forms) != 1:
         found = f"has {' and '.join(forms)}" if forms else "has none of the forms"
         raise InvalidInput(f"The body {found}; {expected}.", field=forms[1] if forms else "body")
-    _refuse_unknown_keys(document, {*forms, *_PASSED_OVER}, "the body")
+    refuse_unknown_keys(document, {*forms, *passed_over}, "the body")
     return forms[0]
 
 
@@ -119,7 +90,7 @@ class _Reader:
     def _read_split(self, value: Any) -> Columns:
         if not isinstance(value, dict) or not {"columns", "data"} <= value.keys():
             raise InvalidInput("Expected an object with 'columns' and 'data'.", field=self._form)
-        _refuse_unknown_keys(value, _SPLIT_KEYS, self._form)
+        refuse_unknown_keys(value, _SPLIT_KEYS, self._form)
         names = value["columns"]
         self._check_split_names(names)
         data = f"{self._form}.data"
@@ -154,7 +125,7 @@ class _Reader:
         for row, record in enumerate(records):
             if not isinstance(record, dict):
                 raise InvalidInput(
-                    f"Row {row} is {_name_of(record)}; expected an object like the others.",
+                    f"Row {row} is {name_of(record)}; expected an object like the others.",
                     field=f"{self._form}[{row}]",
                 )
             if record.keys() != self._wanted:
@@ -165,19 +136,19 @@ class _Reader:
         for row, values in enumerate(rows):
             if not isinstance(values, list):
                 raise InvalidInput(
-                    f"Row {row} is {_name_of(values)}; expected a list of {len(names)} values.",
+                    f"Row {row} is {name_of(values)}; expected a list of {len(names)} values.",
                     field=f"{field}[{row}]",
                 )
             if len(values) != len(names):
                 raise InvalidInput(
-                    f"Row {row} has {len(values)} values; expected {len(names)}: {_show(names)}.",
+                    f"Row {row} has {len(values)} values; expected {len(names)}: {show(names)}.",
                     field=f"{field}[{row}]",
                 )
         return dict(zip(names, zip(*rows, strict=True), strict=True))
 
     def _list_of(self, value: Any, field: str) -> list[Any]:
         if not isinstance(value, list):
-            raise InvalidInput(f"{field} is {_name_of(value)}; expected a list.", field=field)
+            raise InvalidInput(f"{field} is {name_of(value)}; expected a list.", field=field)
         if not value:
             raise InvalidInput(f"{field} holds no rows; expected at least one.", field=field)
         if len(value) > self._max_rows:
@@ -192,13 +163,13 @@ class _Reader:
         missing = [name for name in self._features if name not in given]
         if missing:
             raise InvalidInput(
-                f"Missing in {where}: {_show(missing)}; send null where a value isn't known.",
+                f"Missing in {where}: {show(missing)}; send null where a value isn't known.",
                 field=missing[0],
             )
         unknown = [name for name in given if name not in self._allowed]
         if unknown:
             raise InvalidInput(
-                f"Unknown in {where}: {_show(unknown)}; the model takes {_show(self._features)}.",
+                f"Unknown in {where}: {show(unknown)}; the model takes {show(self._features)}.",
                 field=unknown[0],
             )
 
@@ -213,20 +184,3 @@ def _check_finite(name: str, values: Sequence[Any]) -> None:
                 f"Column {name!r}, row {row}: expected a finite number, or null where it is missing.",
                 field=name,
             )
-
-
-def _refuse_unknown_keys(given: dict[str, Any], allowed: set[str] | frozenset[str], where: str) -> None:
-    unknown = [key for key in given if key not in allowed]
-    if unknown:
-        raise InvalidInput(
-            f"Unknown in {where}: {_show(unknown)}; expected only {_show(sorted(allowed))}.", field=unknown[0]
-        )
-
-
-def _name_of(value: object) -> str:
-    return _JSON_NAMES.get(type(value), "a number")
-
-
-def _show(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(name) for name in names[:_NAMES_SHOWN])
-    return shown if len(names) <= _NAMES_SHOWN else f"{shown} and {len(names) - _NAMES_SHOWN} more"

@@ -1,21 +1,19 @@
-"""Owns what ``/openapi.json`` says of each route: plain schemas, so that no row goes through pydantic."""
+"""Owns the JSON schemas of what is sent and answered; plain ones: no row goes through pydantic."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from serving.problems import PROBLEM_TYPE, Kind
-
 Schema = dict[str, Any]
 
 _CELL: Schema = {"type": ["string", "number", "boolean", "null"]}
-_RECORDS: Schema = {
+RECORDS: Schema = {
     "type": "array",
     "minItems": 1,
     "items": {"type": "object", "additionalProperties": _CELL},
 }
-_ROWS: Schema = {"type": "array", "minItems": 1, "items": {"type": "array", "items": _CELL}}
-_COLUMNS: Schema = {
+ROWS: Schema = {"type": "array", "minItems": 1, "items": {"type": "array", "items": _CELL}}
+COLUMNS: Schema = {
     "type": "object",
     "additionalProperties": {"type": "array", "minItems": 1, "items": _CELL},
 }
@@ -24,7 +22,7 @@ _SPLIT: Schema = {
     "required": ["columns", "data"],
     "properties": {
         "columns": {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
-        "data": _ROWS,
+        "data": ROWS,
         "index": {"description": "Not looked at."},
     },
     "additionalProperties": False,
@@ -45,39 +43,42 @@ def _form(name: str, schema: Schema, description: str) -> Schema:
 INVOCATION_BODY: Schema = {
     "required": True,
     "content": {
+        "text/csv": {
+            "schema": {"type": "string", "description": "Column names, then rows; an empty field is missing."}
+        },
         "application/json": {
             "schema": {
                 "oneOf": [
                     _form("dataframe_split", _SPLIT, "Column names once, then a list of values a row."),
-                    _form("dataframe_records", _RECORDS, "An object a row."),
+                    _form("dataframe_records", RECORDS, "An object a row."),
                     _form(
                         "instances",
-                        {"oneOf": [_RECORDS, _ROWS]},
+                        {"oneOf": [RECORDS, ROWS]},
                         "An object a row, or a list a row in the order of the signature's features.",
                     ),
                     _form(
                         "inputs",
-                        {"oneOf": [_COLUMNS, _RECORDS, _ROWS]},
+                        {"oneOf": [COLUMNS, RECORDS, ROWS]},
                         "A list of values a column, or as `instances`.",
                     ),
                 ]
             }
-        }
+        },
     },
 }
 
-_LABEL: Schema = {"type": ["string", "number", "boolean"]}
-_ANSWER: Schema = {
+LABEL: Schema = {"type": ["string", "number", "boolean"]}
+ANSWER: Schema = {
     "type": "object",
     "required": ["predictions"],
     "properties": {
-        "predictions": {"type": "array", "items": _LABEL, "description": "A label or a number a row."},
+        "predictions": {"type": "array", "items": LABEL, "description": "A label or a number a row."},
         "probabilities": {
             "type": "array",
             "items": {"type": "array", "items": {"type": "number", "minimum": 0, "maximum": 1}},
             "description": "A list a row, in the order of `classes`; only where the model has them.",
         },
-        "classes": {"type": "array", "items": _LABEL},
+        "classes": {"type": "array", "items": LABEL},
     },
     "additionalProperties": False,
 }
@@ -93,7 +94,7 @@ _ARM: Schema = {
     },
     "additionalProperties": False,
 }
-_MODEL: Schema = {
+MODEL: Schema = {
     "type": "object",
     "required": ["name", "version", "generation", "bundle", "runtime", "arms", "signature"],
     "properties": {
@@ -107,13 +108,13 @@ _MODEL: Schema = {
     },
     "additionalProperties": False,
 }
-_STATUS: Schema = {
+STATUS: Schema = {
     "type": "object",
     "required": ["status"],
     "properties": {"status": {"type": "string"}},
     "additionalProperties": False,
 }
-_PROBLEM: Schema = {
+PROBLEM: Schema = {
     "type": "object",
     "required": ["type", "title", "status", "detail"],
     "properties": {
@@ -122,43 +123,61 @@ _PROBLEM: Schema = {
         "status": {"type": "integer"},
         "detail": {"type": "string"},
         "field": {"type": "string", "description": "The column, or the part of the request, that is wrong."},
+        "error": {"type": "string", "description": "V2 only: the same as `detail`."},
     },
     "additionalProperties": False,
 }
-_REQUEST_ID = {
+REQUEST_ID = {
     "x-evertrain-request-id": {
         "description": "The caller's own, if it sent a sane one; else a new one.",
         "schema": {"type": "string"},
     }
 }
-_ANSWER_HEADERS = {
+ANSWER_HEADERS = {
     "x-evertrain-version": {"description": "Which version answered.", "schema": {"type": "integer"}},
     "x-evertrain-arm": {"description": "Which arm answered.", "schema": {"enum": ["stable"]}},
-    **_REQUEST_ID,
+    **REQUEST_ID,
 }
-
-Responses = dict[int | str, dict[str, Any]]
-
-
-def _json(description: str, schema: Schema, headers: Schema | None = None) -> dict[str, Any]:
-    content = {"application/json": {"schema": schema}}
-    return {"description": description, "content": content, "headers": headers or {}}
-
-
-def describe_problems(*kinds: Kind) -> Responses:
-    """The answers of a route that refuses with *kinds*, by status."""
-    return {
-        kind.status: {"description": kind.title, "content": {PROBLEM_TYPE: {"schema": _PROBLEM}}}
-        for kind in kinds
-    }
-
-
-STATUS_ANSWER: Responses = {200: _json("It does", _STATUS)}
-METRICS_ANSWER: Responses = {
-    200: {
-        "description": "The metrics as they are now",
-        "content": {"text/plain": {"schema": {"type": "string"}}},
-    }
+_V1_FORM: Schema = {
+    **_form("instances", {"oneOf": [RECORDS, ROWS]}, "An object a row, or a list a row."),
 }
-MODEL_ANSWER: Responses = {200: _json("The model as it answers now", _MODEL)}
-INVOCATION_ANSWER: Responses = {200: _json("One answer a row", _ANSWER, _ANSWER_HEADERS)}
+_V1_FORM["properties"] = {
+    "instances": _V1_FORM["properties"]["instances"],
+    "signature_name": {"description": "Not looked at."},
+    "parameters": {"description": "Not looked at."},
+}
+V1_BODY: Schema = {"required": True, "content": {"application/json": {"schema": _V1_FORM}}}
+FEEDBACK_BODY: Schema = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["labels"],
+                "properties": {
+                    "labels": {
+                        "type": "array",
+                        "minItems": 1,
+                        "items": {
+                            "type": "object",
+                            "required": ["prediction_id", "label"],
+                            "properties": {
+                                "prediction_id": {"type": "string", "pattern": "/[0-9]{1,9}$"},
+                                "label": LABEL,
+                            },
+                            "additionalProperties": False,
+                        },
+                    }
+                },
+                "additionalProperties": False,
+            }
+        }
+    },
+}
+ACCEPTED: Schema = {
+    "type": "object",
+    "required": ["accepted"],
+    "properties": {"accepted": {"type": "integer", "description": "How many labels are kept."}},
+    "additionalProperties": False,
+}
+FLAG: Schema = {"type": "object", "additionalProperties": {"type": ["boolean", "string", "array"]}}
