@@ -64,6 +64,7 @@ docs:
 	@echo "README.md              run it, configure it, read its output"
 	@echo "docs/why.md            the decisions, with their reasons"
 	@echo "docs/how-to-extend.md  a source, a gate, a strategy; a pipeline"
+	@echo "docs/operations.md     run it: notices, runs that died, services of your own"
 	@echo "docs/glossary.md       the words"
 	@echo "configs/schema.json    every key of a pipeline's YAML, for editors"
 

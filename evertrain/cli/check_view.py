@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -42,7 +43,7 @@ def plan_lines(plan: Plan) -> list[tuple[str, str]]:
         ("split", plan.split),
         ("validation", "; ".join(plan.validation)),
         ("estimator", plan.estimator),
-        ("parameters", ", ".join(f"{name}={value!r}" for name, value in plan.parameters.items())),
+        ("parameters", ", ".join(spell_parameters(plan.parameters))),
         ("task", plan.task),
         ("metrics", ", ".join(plan.metrics)),
         ("gates", "; ".join(plan.gates)),
@@ -53,6 +54,11 @@ def plan_lines(plan: Plan) -> list[tuple[str, str]]:
         ("notify", "; ".join(plan.notify)),
     ]
     return [(name, value) for name, value in lines if value]
+
+
+def spell_parameters(parameters: Mapping[str, Any]) -> list[str]:
+    """Spell an estimator's parameters, without those that scikit-learn itself no longer takes."""
+    return [f"{name}={value!r}" for name, value in parameters.items() if value != "deprecated"]
 
 
 def show_ingested(ingested: Ingested, leakage: tuple[str, ...], console: Console) -> None:

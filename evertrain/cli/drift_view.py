@@ -45,6 +45,9 @@ def headline(outcome: DriftOutcome) -> Text:
     else:
         said = f"{rows} beside version {outcome.champion}'s {outcome.rows.reference:,}"
     name = outcome.decision.replace("_", " ").upper()
+    if outcome.triggers:
+        # Not only the data may: a probe that learnt more is drift, too, with no column drifted.
+        name = f"{name} ({', '.join(outcome.triggers)})"
     return Text.assemble((name, STYLES[outcome.decision]), f"  {outcome.pipeline}: {said}")
 
 
@@ -55,7 +58,7 @@ def columns_table(outcome: DriftOutcome) -> Table:
     for column in ordered[:MOST_COLUMNS]:
         score = "–" if column.score is None else f"{column.score:.4f}"
         table.add_row(Text(column.name), column.method, score, bar(column))
-    share = f"{outcome.share:.0%} drifted, {outcome.max_share:.0%} may"
+    share = f"{outcome.share:.0%} of the columns drifted, {outcome.max_share:.0%} may"
     unlisted = len(ordered) - MOST_COLUMNS
     table.caption = f"{share}; {unlisted} further columns in the report" if unlisted > 0 else share
     table.caption_justify = "left"

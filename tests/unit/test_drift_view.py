@@ -50,6 +50,20 @@ def test_columns_stand_by_how_far_they_moved_in_the_terminal() -> None:
     assert "it isn't there" in text
 
 
+def test_the_verdict_says_what_fired() -> None:
+    """A probe's gain alone is drift with no column drifted: the first line says that it was that."""
+    console = Console(file=StringIO(), width=100)
+    regretted = OUTCOME.model_copy(
+        update={"triggers": ("regret",), "share": 0.0, "columns": OUTCOME.columns[1:2]}
+    )
+
+    show_check(regretted, console)
+
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "DRIFTED (regret)  flights" in text
+    assert "0% of the columns drifted, 30% may" in text
+
+
 def test_columns_stand_by_how_far_they_moved_in_the_summary() -> None:
     """The same order, and a mark at those that drifted."""
     lines = [line for line in markdown_check(OUTCOME).splitlines() if "wasserstein" in line]
