@@ -23,7 +23,9 @@ MANIFEST = "manifest.json"
 MODEL_FILES: Mapping[Runtime, str] = {"onnx": "model.onnx", "native": "model.skops"}
 DOCUMENTS = ("signature.json", "golden.json", "statistics.json", "provenance.json")
 DRIFT = "drift.json"
-"""The one document that a bundle may lack: those made before drift was looked for have none."""
+"""A document that a bundle may lack: those made before drift was looked for have none."""
+SERVING = "serving.json"
+"""A document that a bundle may lack: those made before rows were kept and counted have none."""
 
 
 class BundleFile(Record):
@@ -71,7 +73,7 @@ def write_bundle(store: Store, runtime: Runtime, files: Mapping[str, bytes], cre
     Args:
         store: Where ``bundles/<digest>/`` is made.
         runtime: Which model file is among *files*.
-        files: By name: the model, the four documents, and ``drift.json`` where there is one.
+        files: By name: the model, the four documents, and those that it may lack.
         created_by: The version of evertrain that made it.
 
     Raises:

@@ -9,13 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from evertrain.bundle_files import DRIFT, MODEL_FILES, Golden, Runtime, parse_document, read_bundle
+from evertrain.bundle_files import (
+    DRIFT,
+    MODEL_FILES,
+    SERVING,
+    Document,
+    Golden,
+    Runtime,
+    parse_document,
+    read_bundle,
+)
 from evertrain.columns import Values, encode_inputs
 from evertrain.drift_records import DriftPlan
 from evertrain.errors import BundleRefused, EvertrainError, ModelFailed
 from evertrain.native import open_native
 from evertrain.predictions import Prediction, Runner, compare_predictions
 from evertrain.records import Signature
+from evertrain.serving_plan import ServingPlan
 from evertrain.sessions import open_onnx
 from evertrain.storage import Store
 
@@ -36,6 +46,7 @@ class Bundle:
         size_bytes: Of all its files.
         run: The model behind the column layer.
         drift: How drift from its training rows is told; None in bundles that were made before there was one.
+        serving: What the service keeps and counts of its rows; as by default in bundles made before it was.
     """
 
     digest: str
@@ -47,6 +58,7 @@ class Bundle:
     size_bytes: int
     run: Runner = field(repr=False)
     drift: DriftPlan | None = field(default=None, repr=False)
+    serving: ServingPlan = field(default_factory=ServingPlan, repr=False)
 
     def predict(self, columns: Mapping[str, Values]) -> Prediction:
         """Answer raw rows.
@@ -95,12 +107,15 @@ def load_bundle(store: Store, digest: str) -> Bundle:
         provenance=json.loads(files["provenance.json"]),
         size_bytes=sum(len(data) for data in files.values()),
         run=open_model(manifest.runtime, files[MODEL_FILES[manifest.runtime]], signature),
-        drift=_parse_drift(files.get(DRIFT), digest),
+        drift=_parse_optional(DriftPlan, DRIFT, files, digest),
+        serving=_parse_optional(ServingPlan, SERVING, files, digest) or ServingPlan(),
     )
 
 
-def _parse_drift(data: bytes | None, digest: str) -> DriftPlan | None:
-    return None if data is None else parse_document(DriftPlan, data, f"{DRIFT} of bundle {digest[:12]}")
+def _parse_optional(
+    kind: type[Document], name: str, files: Mapping[str, bytes], digest: str
+) -> Document | None:
+    return parse_document(kind, files[name], f"{name} of bundle {digest[:12]}") if name in files else None
 
 
 def check_golden(bundle: Bundle) -> None:

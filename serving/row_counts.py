@@ -129,10 +129,8 @@ def seen_categories(bundle: Bundle, feature: str) -> frozenset[str] | None:
 
 
 def _rules_of(bundle: Bundle) -> list[ValueRule]:
-    plan = getattr(bundle, "serving", None)
-    expectations: Sequence[Mapping[str, Any]] = () if plan is None else plan.expectations
     try:
-        return read_rules(expectations, bundle.signature.features)
+        return read_rules(bundle.serving.expectations, bundle.signature.features)
     except (
         Exception
     ) as error:  # arguments may be anything: what can't be counted mustn't keep a model from answering

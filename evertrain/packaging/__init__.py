@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from evertrain.bundle_files import DRIFT, MODEL_FILES, Runtime, write_bundle
+from evertrain.bundle_files import DRIFT, MODEL_FILES, SERVING, Runtime, write_bundle
 from evertrain.canonical import canonical_json
 from evertrain.columns import InputSpec, encode_inputs, input_names
 from evertrain.config import PipelineConfig
@@ -25,6 +25,7 @@ from evertrain.packaging.parity import add_probes, check_parity, tolerance_for
 from evertrain.predictions import Prediction, Runner
 from evertrain.quiet import quiet
 from evertrain.records import BundleRef, Feature, Parity, Side, Signature, TrainedModel
+from evertrain.serving_plan import ServingPlan
 from evertrain.sessions import open_onnx
 from evertrain.storage import Store
 
@@ -81,6 +82,7 @@ def package(
         "statistics.json": canonical_json(describe_features(features, learnt)),
         "provenance.json": canonical_json({**_versions(trained.estimator), **provenance}),
         DRIFT: canonical_json(plan_drift(features).model_dump(mode="json")),
+        SERVING: canonical_json(plan_serving(config).model_dump(mode="json")),
     }
     return BundleRef(
         digest=write_bundle(store, packed.runtime, files, version("evertrain")),
@@ -88,6 +90,16 @@ def package(
         reason=packed.reason,
         parity=packed.parity,
         size_bytes=sum(map(len, files.values())),
+    )
+
+
+def plan_serving(config: PipelineConfig) -> ServingPlan:
+    """What the service keeps and counts of the model's rows."""
+    expectations = config.validation.expectations
+    return ServingPlan(
+        log_predictions=config.serving.log_predictions,
+        sample=config.serving.sample,
+        expectations=tuple(each.model_dump(mode="json") for each in expectations),
     )
 
 

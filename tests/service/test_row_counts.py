@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from evertrain.bundle_files import Golden
 from evertrain.predictions import Prediction
+from evertrain.serving_plan import ServingPlan
 from serving.fleet import Fleet, Served
 from serving.metrics import KEPT_VERSIONS, ServiceMetrics
 from serving.row_counts import MOST_ANSWERS, REST, seen_categories
@@ -204,9 +204,7 @@ def test_counting_a_row_costs_next_to_nothing(metrics, served):
 
 def with_rules(served, *rules):
     """A model whose bundle brings *rules*."""
-    model = served()
-    object.__setattr__(model.bundle, "serving", SimpleNamespace(expectations=rules))
-    return model
+    return served(serving=ServingPlan(expectations=rules))
 
 
 def test_broken_expectations_are_counted(metrics, told, served):

@@ -17,7 +17,7 @@ from evertrain.datasets import Ingested, ingest, read_side, to_columns
 from evertrain.drift import plan_drift
 from evertrain.errors import BundleRefused, TrainingError
 from evertrain.native import as_frame, load_native
-from evertrain.packaging import pack_model, package
+from evertrain.packaging import pack_model, package, plan_serving
 from evertrain.packaging.conversion import Conversion, to_onnx
 from evertrain.records import BundleRef, Feature, Signature, TrainedModel
 from evertrain.settings import read_settings
@@ -124,6 +124,7 @@ def test_a_bundle_remembers_where_it_comes_from(classifier: Run, packed: BundleR
     assert list(bundle.statistics) == sorted(["x", "flag", "c", "when"])
     assert bundle.statistics["x"]["missing_share"] > 0
     assert bundle.drift == plan_drift(bundle.signature.features)
+    assert bundle.serving == plan_serving(classifier.config)
     assert bundle.signature == classifier.trained.signature
 
 
