@@ -1,0 +1,1 @@
+"""Owns the pipelines and tables that the conversion to ONNX is tried on."""
