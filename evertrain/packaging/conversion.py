@@ -1,4 +1,4 @@
-"""Owns the way from scikit-learn to ONNX by stock skl2onnx, in a child process that may not hang."""
+"""Owns the way from scikit-learn to ONNX by skl2onnx and our mends, in a child process that may not hang."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from evertrain.columns import InputSpec
 from evertrain.native import load_native
 from evertrain.orphans import end_with_parent
+from evertrain.packaging.mends import find_flaw, mend_graph, mended
 
 LIMIT_SECONDS = 60.0
 # About a million tree nodes, half a minute. By size, for time alone would let the machine's load choose.
@@ -25,9 +26,8 @@ COARSE = "32-bit numbers are too coarse for it"
 TIES = "ONNX Runtime breaks its distance ties otherwise"
 NO_THRESHOLD = "its decision threshold would get lost"
 
-# Stock skl2onnx converts these without a word into models that answer wrongly, or can't convert them.
+# skl2onnx converts these without a word into models that answer wrongly, or can't convert them.
 NOT_EXACT: Mapping[str, str] = {
-    "BaseHistGradientBoosting": ROUNDED,
     "LGBMModel": ROUNDED,
     "XGBModel": "skl2onnx has no converter for it",
     "KNeighborsMixin": TIES,
@@ -98,11 +98,12 @@ def find_inexact(pipeline: Any) -> str | None:
         reason = next((known[kind.__name__] for kind in type(part).__mro__ if kind.__name__ in known), None)
         if reason is not None:
             return f"{type(part).__name__} is not exact in ONNX: {reason}"
-    return None
+    flaw = find_flaw(pipeline)
+    return None if flaw is None else f"{type(pipeline[-1]).__name__} is not exact in ONNX: {flaw}"
 
 
 def to_onnx(pipeline: Any, inputs: Sequence[InputSpec]) -> bytes:
-    """Convert by skl2onnx as it is; raises whatever skl2onnx raises.
+    """Convert by skl2onnx, with the mends of what it gets wrong; raises whatever skl2onnx raises.
 
     Args:
         pipeline: Fitted; its last step is the estimator.
@@ -119,14 +120,16 @@ def to_onnx(pipeline: Any, inputs: Sequence[InputSpec]) -> bytes:
         options = {LinearSVC: {"raw_scores": True}}
     elif is_classifier(pipeline):
         options = {id(pipeline): {"zipmap": False}}
-    found = convert_sklearn(
-        pipeline,
-        # Without a name skl2onnx makes one up, and no two conversions are alike.
-        name="evertrain",
-        initial_types=[(spec.name, kinds[spec.kind]([None, 1])) for spec in inputs],
-        options=options,
-        target_opset=OPSETS,
-    )
+    with mended(pipeline):
+        found = convert_sklearn(
+            pipeline,
+            # Without a name skl2onnx makes one up, and no two conversions are alike.
+            name="evertrain",
+            initial_types=[(spec.name, kinds[spec.kind]([None, 1])) for spec in inputs],
+            options=options,
+            target_opset=OPSETS,
+        )
+    mend_graph(pipeline, found.graph)
     return bytes(found.SerializeToString())
 
 

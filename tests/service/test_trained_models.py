@@ -16,7 +16,7 @@ from serving.watcher import Watcher
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
 ONNX = "sklearn.linear_model.LogisticRegression"
-NATIVE = "sklearn.ensemble.HistGradientBoostingClassifier"
+NATIVE = "sklearn.neighbors.KNeighborsClassifier"
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ QUICK = (
     ("multiclass_classification", "ComplementNB", "onnx"),
     ("regression", "Ridge", "onnx"),
     ("regression", "GradientBoostingRegressor", "onnx"),
-    ("regression", "HistGradientBoostingRegressor", "native"),
+    ("regression", "HistGradientBoostingRegressor", "onnx"),
     ("regression", "DummyRegressor", "native"),
 )
 
