@@ -15,6 +15,7 @@ from evertrain.spelling import MISSING, is_missing, spell_categories, spell_cate
 
 __all__ = [
     "MISSING",
+    "Coded",
     "InputSpec",
     "Values",
     "encode_inputs",
@@ -35,6 +36,20 @@ FEW = 16
 _NUMBERS = frozenset({int, float, type(None)})
 _NUMBERS_AND_BOOLEANS = _NUMBERS | {bool}
 _EPOCH_WEEKDAY = 3
+
+
+class Coded(Sequence[Any]):
+    """Values of which many are alike: ``places[row]`` says which of ``distinct`` a row has."""
+
+    def __init__(self, distinct: Sequence[Any], places: np.ndarray) -> None:
+        self.distinct = distinct
+        self.places = places
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, row: Any) -> Any:
+        return self.distinct[self.places[row]]
 
 
 class InputSpec(NamedTuple):
@@ -218,12 +233,12 @@ def _encode_categorical(name: str, feature: Feature, values: Values, inputs: dic
         inputs[name] = _spell_instants(feature, values)
         return
     try:
-        texts = spell_categories(values)
+        texts = spell_categories(values.distinct if isinstance(values, Coded) else values)
         # What isn't UTF-8 (a lone surrogate) would fail in the model's runtime, too late to name the column.
         "".join(texts).encode()
     except ValueError as cause:
         raise _refusal(feature, values, _is_category, "text, a number or a boolean") from cause
-    inputs[name] = texts
+    inputs[name] = texts[values.places] if isinstance(values, Coded) else texts
 
 
 def _spell_instants(feature: Feature, values: Values) -> np.ndarray:

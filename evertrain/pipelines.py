@@ -55,6 +55,31 @@ def find_champion(pipeline: Pipeline) -> tuple[PipelineState, VersionState]:
     return state, state.versions[state.champion]
 
 
+def find_version(pipeline: Pipeline, text: str) -> VersionState:
+    """The version that *text* names: its number, or ``champion``.
+
+    Raises:
+        ConfigError: There is no such version; names those that there are.
+        DataRefused: There is no champion yet.
+        JournalTampered: The journal's chain doesn't hold.
+    """
+    _, state = pipeline.journal.read()
+    if text == "champion":
+        if state.champion is None:
+            raise DataRefused(
+                f"Pipeline {pipeline.name!r} has no champion to score with. Train one first: evertrain train "
+                "with this pipeline's YAML."
+            )
+        return state.versions[state.champion]
+    known = {str(number): version for number, version in state.versions.items()}
+    if text not in known:
+        there = ", ".join(known) or "none yet"
+        raise ConfigError(
+            f"--version {text!r} is no version of {pipeline.name}; expected champion or one of: {there}."
+        )
+    return known[text]
+
+
 def open_existing_journal(name: str, settings: Settings) -> ReleaseJournal:
     """Open the journal of a pipeline that has one; makes and tries nothing, so that a copy can be read-only.
 

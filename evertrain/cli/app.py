@@ -14,7 +14,21 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from evertrain.cli import audit, check, demo, deploy, down, drift, init, keys, rollback, serve, train, up
+from evertrain.cli import (
+    audit,
+    check,
+    demo,
+    deploy,
+    down,
+    drift,
+    init,
+    keys,
+    rollback,
+    score,
+    serve,
+    train,
+    up,
+)
 from evertrain.cli.console import INTERRUPTED, answer_usage_error
 from evertrain.cli.streams import outlive_readers
 
@@ -30,6 +44,7 @@ app.command("init", epilog=init.EXAMPLES)(init.init)
 app.command("check", epilog=check.EXAMPLES)(check.check)
 app.command("train", epilog=train.EXAMPLES)(train.train)
 app.command("drift", epilog=drift.EXAMPLES)(drift.drift)
+app.command("score", epilog=score.EXAMPLES)(score.score)
 app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
 app.command("rollback", epilog=rollback.EXAMPLES)(rollback.rollback)
 app.command("demo", epilog=demo.EXAMPLES)(demo.demo)

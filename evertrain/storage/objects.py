@@ -88,3 +88,14 @@ def _download(client: Any, wanted: RemoteObject, temp: Path) -> None:
 
 def _replaced(wanted: RemoteObject) -> StorageUnavailable:
     return StorageUnavailable(f"{wanted.uri} was replaced or removed while it was to be read. Try again.")
+
+
+def put_file(path: Path, uri: str) -> None:
+    """Put the file *path* at ``s3://bucket/key``; large ones in parts, and nothing is there until all are.
+
+    Raises:
+        StorageError: It may not be written, or the store doesn't answer.
+    """
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    with s3_faults_told("write", uri):
+        s3_client().upload_file(str(path), bucket, key)
