@@ -88,7 +88,7 @@ def score_batch(
     with open_workplace(home / "batch" / config.name / key) as place:
         resumed = place.state.rows
         if not place.state.is_whole:
-            with source_files(files) as paths, open_table(paths, statement) as table:
+            with source_files(files) as paths, open_table(paths, statement, passing=True) as table:
                 _score_rest(table, place, Scorer(bundle, version, key))
         output.write(place.tables())
         state = place.state
@@ -109,7 +109,6 @@ def score_batch(
 
 def _score_rest(table: Table, place: Workplace, scorer: Scorer) -> None:
     names = scorer.choose_columns(table)
-    (rows,) = table.fetch_one("count(*)")
     done = place.state.rows
     batches = table.stream(*(table.cell(name).sql for name in names), rest=f"OFFSET {done}" if done else "")
     told = time.monotonic()
@@ -118,7 +117,7 @@ def _score_rest(table: Table, place: Workplace, scorer: Scorer) -> None:
         done += chunk.num_rows
         if time.monotonic() - told > PROGRESS_SECONDS:
             told = time.monotonic()
-            _log.info("score: %s of %s rows", f"{done:,}", f"{rows:,}")
+            _log.info("score: %s rows", f"{done:,}")
     place.finish()
 
 

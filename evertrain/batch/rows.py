@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evertrain.batch.sorting import predict_sorted, sort_keys
 from evertrain.bundles import Bundle
-from evertrain.columns import MISSING, Coded, Values
+from evertrain.columns import MISSING, Coded, Values, encode_inputs
 from evertrain.datasets.hints import name_closest
 from evertrain.datasets.snapshots import to_columns
 from evertrain.errors import DataRefused, InvalidInput, ModelFailed, SourceError, TrainingError
@@ -71,7 +72,7 @@ class Scorer:
         features = self._bundle.signature.features
         columns = {feature.name: _as_values(chunk, feature) for feature in features}
         try:
-            prediction = self._bundle.predict(columns)
+            prediction = self._predict(columns)
         except InvalidInput as error:
             row = error.attributes.get("row")
             told = (
@@ -81,6 +82,13 @@ class Scorer:
         except ModelFailed as error:
             raise TrainingError(f"{error.message} Nothing was written.") from error
         return self._answers(chunk, prediction, first), _count_unseen(self._bundle, columns)
+
+    def _predict(self, columns: Mapping[str, Values]) -> Prediction:
+        inputs = encode_inputs(self._bundle.signature.features, columns)
+        keys = sort_keys(inputs, list(columns.values()))
+        if keys is None:
+            return self._bundle.predict_inputs(inputs)
+        return predict_sorted(self._bundle.predict_inputs, inputs, keys)
 
     def _answers(self, chunk: pa.Table, prediction: Prediction, first: int) -> pa.Table:
         import pyarrow as pa

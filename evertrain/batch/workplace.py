@@ -98,7 +98,7 @@ def open_workplace(folder: Path) -> Iterator[Workplace]:
     except OSError as cause:
         raise StorageError(
             f"Can't keep the batch's answers in {folder}: {cause.strerror or cause}. Free some space there, "
-            "or set EVERTRAIN_HOME to another disk, and run the same command again: it goes on where it stopped."
+            "or set EVERTRAIN_HOME to another disk, and run the same command again: it goes on from there."
         ) from cause
 
 

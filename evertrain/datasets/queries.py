@@ -26,7 +26,7 @@ MEMORY_LIMIT = "1GB"
 
 
 @contextmanager
-def open_table(paths: Sequence[Path], query: str | None) -> Iterator[Table]:
+def open_table(paths: Sequence[Path], query: str | None, *, passing: bool = False) -> Iterator[Table]:
     """Read *paths* as the table ``source`` and run *query* over it.
 
     One thread, so that sums of floats don't depend on the machine; what doesn't fit into `MEMORY_LIMIT` is
@@ -35,6 +35,7 @@ def open_table(paths: Sequence[Path], query: str | None) -> Iterator[Table]:
     Args:
         paths: Files of one format.
         query: One SELECT over ``source``; None takes its rows as they are.
+        passing: The rows are wanted once, in their order: they are not gathered first, unless a query has to.
 
     Yields:
         The query's rows, each column in its normal form: times in UTC, decimals as floats, NaN as NULL.
@@ -57,7 +58,7 @@ def open_table(paths: Sequence[Path], query: str | None) -> Iterator[Table]:
         statement = "FROM source" if query is None else _parse(connection, query)
         try:
             names = _open_source(connection, paths)
-            table = _run(connection, statement, names)
+            table = _run(connection, statement, names, gathered=not passing or query is not None)
         except duckdb.OutOfMemoryException:
             raise
         except duckdb.Error as cause:
@@ -148,7 +149,9 @@ def _open_source(connection: DuckDBPyConnection, paths: Sequence[Path]) -> tuple
     return names_of(connection)
 
 
-def _run(connection: DuckDBPyConnection, statement: str, source_names: tuple[str, ...]) -> Table:
+def _run(
+    connection: DuckDBPyConnection, statement: str, source_names: tuple[str, ...], *, gathered: bool
+) -> Table:
     relation = connection.sql(statement)
     names, kinds = relation.columns, [str(kind) for kind in relation.types]
     twice = [name for name, count in Counter(name.casefold() for name in names).items() if count > 1]
@@ -158,9 +161,11 @@ def _run(connection: DuckDBPyConnection, statement: str, source_names: tuple[str
             f"`* EXCLUDE ({quote_name(twice[0])})` or give the new one another name.",
         )
     aliases = ", ".join(f"c{place}" for place in range(len(names)))
-    connection.execute(f"CREATE TABLE queried AS SELECT * FROM ({statement}\n) AS q({aliases})")  # noqa: S608
+    kind = "TABLE" if gathered else "VIEW"
+    connection.execute(f"CREATE {kind} queried AS SELECT * FROM ({statement}\n) AS q({aliases})")  # noqa: S608
     table = Table(connection, "queried", (), source_names)
-    if table.fetch_one("count(*)") == (0,):
+    # Of a view of files it is known that they hold a row.
+    if gathered and table.fetch_one("count(*)") == (0,):
         raise SourceError("data.query gives no rows; widen what it selects.")
     cells = [
         normal_cell(table, f"c{place}", *each) for place, each in enumerate(zip(names, kinds, strict=True))
