@@ -64,18 +64,22 @@ def find_version(pipeline: Pipeline, text: str) -> VersionState:
         JournalTampered: The journal's chain doesn't hold.
     """
     _, state = pipeline.journal.read()
+    return pick_version(state, pipeline.name, text)
+
+
+def pick_version(state: PipelineState, name: str, text: str) -> VersionState:
+    """The version of pipeline *name* that *text* names in *state*; raises as ``find_version`` does."""
     if text == "champion":
         if state.champion is None:
             raise DataRefused(
-                f"Pipeline {pipeline.name!r} has no champion to score with. Train one first: evertrain train "
-                "with this pipeline's YAML."
+                f"Pipeline {name!r} has no champion. Train one first: evertrain train with its YAML."
             )
         return state.versions[state.champion]
     known = {str(number): version for number, version in state.versions.items()}
     if text not in known:
         there = ", ".join(known) or "none yet"
         raise ConfigError(
-            f"--version {text!r} is no version of {pipeline.name}; expected champion or one of: {there}."
+            f"--version {text!r} is no version of {name}; expected champion or one of: {there}."
         )
     return known[text]
 

@@ -21,6 +21,7 @@ from evertrain.cli import (
     deploy,
     down,
     drift,
+    export,
     init,
     keys,
     rollback,
@@ -47,6 +48,7 @@ app.command("drift", epilog=drift.EXAMPLES)(drift.drift)
 app.command("score", epilog=score.EXAMPLES)(score.score)
 app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
 app.command("rollback", epilog=rollback.EXAMPLES)(rollback.rollback)
+app.command("export", epilog=export.EXAMPLES)(export.export)
 app.command("demo", epilog=demo.EXAMPLES)(demo.demo)
 app.command("deploy", epilog=deploy.EXAMPLES)(deploy.deploy)
 app.command("up", epilog=up.EXAMPLES)(up.up)
