@@ -90,7 +90,26 @@ def read_bytes(name: str, datatype: str, raw: bytes, rows: int) -> Sequence[Any]
     return np.frombuffer(raw, dtype=array)  # type: ignore[return-value]
 
 
+def _read_short_texts(raw: bytes, rows: int) -> list[str] | None:
+    """Read texts as most are, short and ASCII, without looking at each; None where one isn't.
+
+    A length under 128 is one character and three zeros, which then stand nowhere else: they part the texts.
+    """
+    if not raw.isascii() or raw.count(0) != 3 * rows:
+        return None
+    first, *parts = raw.decode("ascii").split("\0\0\0")
+    if len(parts) != rows or len(first) != 1:
+        return None
+    # The last character of each part but the last is the next one's length.
+    texts = [part[:-1] for part in parts[:-1]] + parts[-1:]
+    lengths = first + "".join([part[-1:] for part in parts[:-1]])
+    return texts if list(map(len, texts)) == list(lengths.encode("ascii")) else None
+
+
 def _read_texts(name: str, raw: bytes, rows: int) -> list[str]:
+    short = _read_short_texts(raw, rows)
+    if short is not None:
+        return short
     texts = []
     place = 0
     for row in range(rows):
