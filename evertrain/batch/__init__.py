@@ -122,13 +122,14 @@ def _score_rest(table: Table, place: Workplace, scorer: Scorer) -> None:
 
 
 def _in_chunks(batches: pa.RecordBatchReader, names: Sequence[str]) -> Iterator[pa.Table]:
+    """Cut *batches*, however long they are, into tables of CHUNK_ROWS; the last one may be shorter."""
     import pyarrow as pa
 
-    waiting: list[pa.RecordBatch] = []
+    rest = batches.schema.empty_table()
     for batch in batches:
-        waiting.append(batch)
-        if sum(each.num_rows for each in waiting) >= CHUNK_ROWS:
-            yield pa.Table.from_batches(waiting).rename_columns(list(names))
-            waiting = []
-    if waiting:
-        yield pa.Table.from_batches(waiting).rename_columns(list(names))
+        rest = pa.concat_tables([rest, pa.Table.from_batches([batch])])
+        while rest.num_rows >= CHUNK_ROWS:
+            yield rest.slice(0, CHUNK_ROWS).rename_columns(list(names))
+            rest = rest.slice(CHUNK_ROWS)
+    if rest.num_rows:
+        yield rest.rename_columns(list(names))
