@@ -1,7 +1,7 @@
 """Owns the measurement of how many kinds of models are served through ONNX, and that none is served wrong.
 
-``python benchmarks/conversion.py [synth|flights …] [--only TEXT]`` writes ``benchmarks/results/conversion.json``
-and its part of the README. What was tried with this very code before is taken from ``.bench/conversion``.
+``python benchmarks/conversion.py [synth|flights …] [--only TEXT]`` writes its part of the README and
+``benchmarks/results/conversion.json``. What was tried with this very code before is taken from ``.bench``.
 """
 
 from __future__ import annotations
