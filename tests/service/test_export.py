@@ -1,4 +1,4 @@
-"""An exported model answers as the service does: its Python example, its column rules and its browser page."""
+"""An exported model answers as the service does: in Python, in a browser, and by the same column rules."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -59,7 +60,8 @@ const spell = (value) => (typeof value === "string" ? value : Number.isNaN(value
 console.log(JSON.stringify(cases.map((columns) => {
   try {
     const inputs = encodeInputs(features, columns);
-    return Object.fromEntries(Object.entries(inputs).map(([name, values]) => [name, Array.from(values, spell)]));
+    const spelled = Object.entries(inputs).map(([name, values]) => [name, Array.from(values, spell)]);
+    return Object.fromEntries(spelled);
   } catch (error) {
     return { field: error.field ?? String(error) };
   }
@@ -86,7 +88,7 @@ def made_rows(count: int, seed: int) -> dict[str, list]:
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
-    """Trains an estimator on rows of every kind; gives the store, the bundle's digest and the exported folder."""
+    """Trains an estimator on rows of every kind; gives the store, what was exported, and the folder."""
     folder = tmp_path_factory.mktemp("export")
     store = open_store(str(folder / "store"))
     columns = made_rows(600, seed=0)
@@ -123,7 +125,7 @@ def from_service(asker, promote):
     """Asks the service's protocol for a bundle's answers to columns, a thousand rows at a time."""
 
     def ask(store, digest, columns):
-        promote(store, name := f"p{digest[:8]}", 1, digest)
+        promote(store, name := f"p{uuid4().hex[:8]}", 1, digest)
         service = asker()
         Watcher(store, service.fleet, (name,)).look()
         labels, probabilities = [], []
@@ -310,7 +312,7 @@ def test_the_browser_answers_as_the_service_does(exported, from_service, address
 
 
 def test_a_folder_that_is_not_empty_is_left_alone(exported, tmp_path):
-    """An export into a folder with a file in it is refused, and nothing is written; an empty one is filled."""
+    """An export into a folder with a file in it is refused and nothing written; an empty one is filled."""
     store, facts, _ = exported("sklearn.linear_model.LogisticRegression")
     (tmp_path / "mine.txt").write_text("mine")
 
