@@ -19,6 +19,7 @@ from evertrain.pipelines import config_path
 from evertrain.settings import Settings
 from flows.deployments import (
     CONTAINERS,
+    ENTRYPOINTS,
     TAG,
     Json,
     Place,
@@ -74,7 +75,7 @@ class Deployed(Record):
     """What a deploy did.
 
     Attributes:
-        flows: Two a pipeline, in the order of their names.
+        flows: Two or three a pipeline, in the order of their names.
         removed: Deployments whose YAML is gone from the folder, by their full names.
         refused: YAMLs that were left out; empty unless that was asked for.
         warnings: What to beware of.
@@ -196,11 +197,12 @@ def _as_one(refused: Sequence[Refused]) -> ConfigError:
 def _read_forms() -> Mapping[str, Json]:
     from prefect.utilities.callables import parameter_schema
 
+    from flows.batch_scoring import batch_scoring_flow
     from flows.drift_check import drift_check_flow
     from flows.training import training_flow
 
-    flows = {"training": parameter_schema(training_flow), "drift_check": parameter_schema(drift_check_flow)}
-    return {name: plan_form(schema.model_dump(exclude_unset=True)) for name, schema in flows.items()}
+    flows = (training_flow, drift_check_flow, batch_scoring_flow)
+    return {flow.name: plan_form(parameter_schema(flow).model_dump(exclude_unset=True)) for flow in flows}
 
 
 def _find_place(pool: str | None, image: str | None, settings: Settings) -> tuple[Place, list[str]]:
@@ -249,8 +251,8 @@ def _tell(plan: Planned, registered: Registered, ui: str, now: datetime) -> Depl
     )
 
 
-def _by_name(plan: Planned) -> tuple[str, bool]:
-    return plan.pipeline, plan.flow != "training"
+def _by_name(plan: Planned) -> tuple[str, int]:
+    return plan.pipeline, list(ENTRYPOINTS).index(plan.flow)
 
 
 def _warn_of(configs: Mapping[Path, PipelineConfig]) -> Iterator[str]:

@@ -17,10 +17,11 @@ from flows.schedules import delay_of
 
 TAG = "evertrain"
 """The tag that each of our deployments bears."""
-SLUGS = ("train", "check")
+SLUGS = ("train", "check", "score")
 ENTRYPOINTS = {
     "training": "flows.training.training_flow",
     "drift_check": "flows.drift_check.drift_check_flow",
+    "batch_scoring": "flows.batch_scoring.batch_scoring_flow",
 }
 TITLES = {
     "config": "Pipeline",
@@ -28,6 +29,10 @@ TITLES = {
     "trigger": "Trigger",
     "overrides": "Overrides",
     "retrain": "Retrain",
+    "source": "Input",
+    "target": "Output",
+    "version": "Version",
+    "query": "Run data.query first",
 }
 WORKING_FOLDER = "prefect.deployments.steps.set_working_directory"
 CONTAINERS = ("docker", "kubernetes")
@@ -90,8 +95,8 @@ def installation_tag(settings: Settings) -> str:
 
 def plan_deployments(
     config: PipelineConfig, file: str, place: Place, settings: Settings, forms: Mapping[str, Json]
-) -> tuple[Planned, Planned]:
-    """Plan the training and the drift check of one pipeline.
+) -> tuple[Planned, ...]:
+    """Plan the training and the drift check of one pipeline, and its batch scoring where it names a batch.
 
     Args:
         config: The pipeline.
@@ -106,8 +111,10 @@ def plan_deployments(
         "training": ("train", config.schedule.train, {"trigger": "schedule", **delay}),
         "drift_check": ("check", config.drift.schedule, delay),
     }
-    tell = {"training": describe_training, "drift_check": describe_check}
-    training, check = (
+    if config.batch.input is not None:
+        due["batch_scoring"] = ("score", config.batch.schedule, delay)
+    tell = {"training": describe_training, "drift_check": describe_check, "batch_scoring": describe_batch}
+    return tuple(
         Planned(
             flow=flow,
             pipeline=config.name,
@@ -126,7 +133,6 @@ def plan_deployments(
         )
         for flow, (slug, cron, parameters) in due.items()
     )
-    return training, check
 
 
 def plan_form(parameters: Json) -> Json:
@@ -186,6 +192,15 @@ def describe_check(config: PipelineConfig) -> str:
     head = f"Compares {current} with the champion's {drift.reference} rows and looks for:"
     due = _spell_due(drift.schedule, config)
     return "\n".join([*_introduce(config), head, "", *rules, "", policy, "", due])
+
+
+def describe_batch(config: PipelineConfig) -> str:
+    """Say in Markdown which rows are scored, and where the answers go."""
+    batch = config.batch
+    words = f"Scores `{batch.input}` with the champion; the answers go to `{batch.output}`."
+    dated = "`{date}` is the day that the run was due, in UTC."
+    lines = [words, *([dated] if "{date}" in f"{batch.input}{batch.output}" else [])]
+    return "\n".join([*_introduce(config), *lines, "", _spell_due(batch.schedule, config)])
 
 
 def _introduce(config: PipelineConfig) -> list[str]:

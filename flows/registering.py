@@ -76,7 +76,7 @@ async def register(
     """Make the server's deployments those that are *planned*; one that is so already isn't touched.
 
     Args:
-        planned: All of them, two a pipeline.
+        planned: All of them, two or three a pipeline.
         folders: Folders that were deployed whole: of their pipelines what isn't planned goes.
         kept: Files there that stay as they are, as runs find them.
         settings: Whose deployments may be touched.

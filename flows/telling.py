@@ -32,7 +32,7 @@ from flows.events import emit
 from flows.owners import forget_run
 from tasks.report import report_key
 
-WHAT = {"training": "train", "drift_check": "drift"}
+WHAT = {"training": "train", "drift_check": "drift", "batch_scoring": "score"}
 INTERRUPTED = "Execution was aborted by an interrupt signal."
 LOOPBACK = "http://127.0.0.1:"
 NEWS = ("started", "failed")
@@ -94,7 +94,7 @@ def tell_dead(what: str, run: FlowRun, message: str, settings: Settings) -> None
     """Tell of a run that somebody else found dead; never raises.
 
     Args:
-        what: The name of its flow, ``training`` or ``drift_check``.
+        what: The name of its flow, as ``WHAT`` has it.
         run: The run.
         message: How it ended.
         settings: Where this installation keeps things.

@@ -33,7 +33,7 @@ from evertrain.storage import attach_store
 from flows.owners import Owner, read_owner, store_tag
 from flows.telling import tell_dead
 
-OURS = ("training", "drift_check")
+OURS = ("training", "drift_check", "batch_scoring")
 UNDER_WAY = (StateType.RUNNING, StateType.PENDING, StateType.CANCELLING)
 ENDED_BY_FORCE = (StateType.CRASHED, StateType.CANCELLED)
 MOST_RUNS = 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,8 +22,14 @@ EXAMPLES = """Examples:
 
 def score(
     config: Annotated[str, typer.Argument(help="The pipeline's YAML.", show_default=False)],
-    source: Annotated[str, typer.Option("--input", help="Path, glob or s3://…; CSV, JSON lines, Parquet.")],
-    target: Annotated[str, typer.Option("--output", help="Path or s3://…; .parquet, .csv or .jsonl.")],
+    source: Annotated[
+        str | None,
+        typer.Option("--input", help="Path, glob or s3://…; CSV, JSON lines, Parquet; default: batch.input."),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option("--output", help="Path or s3://…; .parquet, .csv, .jsonl; default: batch.output."),
+    ] = None,
     query: Annotated[bool, typer.Option("--query", help="Run data.query over the rows first.")] = False,
     version: Annotated[str, typer.Option(help="A version, or champion.")] = "champion",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -42,7 +49,7 @@ def score(
             show(report, output)
 
 
-def run(config: str, source: str, target: str, *, query: bool, version: str) -> BatchReport:
+def run(config: str, source: str | None, target: str | None, *, query: bool, version: str) -> BatchReport:
     """Score with the version that is named."""
     from evertrain.config.files import load_config
     from evertrain.pipelines import config_path, find_version, open_pipeline
@@ -50,17 +57,21 @@ def run(config: str, source: str, target: str, *, query: bool, version: str) -> 
 
     settings = read_settings()
     pipeline = open_pipeline(load_config(config_path(config), settings), settings)
-    chosen = find_version(pipeline, version)
 
     from evertrain.batch import score_batch
+    from evertrain.batch.addresses import choose_addresses
     from evertrain.bundles import load_bundle
 
+    rows, answers = choose_addresses(
+        pipeline.config.batch, datetime.now(UTC).date(), source=source, target=target
+    )
+    chosen = find_version(pipeline, version)
     return score_batch(
         pipeline.config,
         load_bundle(pipeline.store, chosen.bundle),
         chosen.version,
-        source=source,
-        target=target,
+        source=rows,
+        target=answers,
         home=settings.home,
         query=query,
     )

@@ -187,7 +187,10 @@ class ServingConfig(Section):
 
 
 class BatchConfig(Section):
-    """Scheduled batch scoring."""
+    """Scheduled batch scoring: a file, glob or ``s3://…`` of rows, and where the answers go.
+
+    ``{date}`` in either is the day that the run was due, in UTC: ``scored/{date}.parquet``.
+    """
 
     schedule: str | None = None
     input: str | None = None

@@ -80,7 +80,7 @@ def tell_check(outcome: DriftOutcome, subject: Subject) -> Notice:
 
 
 def tell_failure(what: str, error: BaseException, subject: Subject) -> Notice:
-    """Tell that *what*, ``train`` or ``drift``, failed; of an error that isn't ours, its kind alone."""
+    """Tell that *what*, ``train``, ``drift`` or ``score``, failed; of an error that isn't ours, its kind alone."""
     if isinstance(error, EvertrainError):
         message, exit_code = error.message, error.exit_code
     else:
@@ -109,7 +109,7 @@ def failure_kind(error: BaseException) -> str:
 
 
 def tell_crash(what: str, message: str, subject: Subject) -> Notice:
-    """Tell that *what*, ``train`` or ``drift``, ended without a word of its own."""
+    """Tell that *what*, ``train``, ``drift`` or ``score``, ended without a word of its own."""
     return _notice(
         f"evertrain.{what}.crashed",
         f"{what} crashed",

@@ -55,6 +55,7 @@ MODULES = (
     "evidently",
     "flows.training",
     "flows.drift_check",
+    "flows.batch_scoring",
     # A deployment names the folder to work in as a step to pull.
     "prefect.deployments.steps.core",
     "prefect.deployments.steps.pull",

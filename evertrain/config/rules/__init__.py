@@ -14,7 +14,13 @@ from evertrain.config.rules.learning import (
 )
 from evertrain.config.rules.metrics import limit_faults, repeated_faults, task_faults
 from evertrain.config.rules.raw import Raw
-from evertrain.config.rules.steering import canary_faults, confirm_faults, schedule_faults, timezone_faults
+from evertrain.config.rules.steering import (
+    batch_faults,
+    canary_faults,
+    confirm_faults,
+    schedule_faults,
+    timezone_faults,
+)
 from evertrain.settings import Settings
 
 Rule = Callable[[Raw, Settings], Iterator[Fault]]
@@ -32,6 +38,7 @@ RULES: tuple[Rule, ...] = (
     limit_faults,
     canary_faults,
     confirm_faults,
+    batch_faults,
     schedule_faults,
     timezone_faults,
 )

@@ -1,4 +1,4 @@
-"""Owns the rules on promotion, drift and schedules."""
+"""Owns the rules on promotion, drift, batches and schedules."""
 
 from __future__ import annotations
 
@@ -49,6 +49,16 @@ def _is_timezone(name: str) -> bool:
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         return False
     return True
+
+
+def batch_faults(raw: Raw, _settings: Settings) -> Iterator[Fault]:
+    """Find a batch of which one end is missing."""
+    named = {key: pick(raw, "batch", key) for key in ("input", "output", "schedule")}
+    if not any(named.values()):
+        return
+    for key in ("input", "output"):
+        if named[key] is None:
+            yield fault_at(("batch", key), "nothing", "an address, for batch needs input and output")
 
 
 def schedule_faults(raw: Raw, _settings: Settings) -> Iterator[Fault]:

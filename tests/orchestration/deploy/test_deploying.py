@@ -58,6 +58,25 @@ def test_a_pipeline_becomes_a_training_and_a_drift_check(settings: Settings, api
     assert all(item.next_run is not None and item.next_run.tzinfo for item in deployed.flows)
 
 
+def test_a_pipeline_with_a_batch_has_a_third_flow(settings: Settings, api: Client) -> None:
+    """Its scoring is deployed with the batch's schedule, and un-deployed when the batch leaves the YAML."""
+    write("loans", 'batch: {schedule: "0 5 * * *", input: "new/*.csv", output: "scored/{date}.csv"}\n')
+
+    deployed = deploy_pipelines(["configs"], settings)
+
+    assert [item.flow for item in deployed.flows] == ["training", "drift_check", "batch_scoring"]
+    scoring = read(api, "batch_scoring/loans")
+    assert scoring["entrypoint"] == "flows.batch_scoring.batch_scoring_flow"
+    assert scoring["parameters"] == {"config": "configs/loans.yaml"}
+    assert [item["schedule"]["cron"] for item in scoring["schedules"]] == ["0 5 * * *"]
+    assert "scored/{date}.csv" in scoring["description"]
+    form = scoring["parameter_openapi_schema"]["properties"]
+    assert {"source", "target", "version"} <= set(form)
+
+    write("loans")
+    assert deploy_pipelines(["configs"], settings).removed == ("batch_scoring/loans",)
+
+
 def test_a_run_can_be_asked_for_by_a_form(settings: Settings, api: Client) -> None:
     """The pipeline is fixed, a moment is a date picker, a wrong type is refused at the door."""
     write("loans")

@@ -74,7 +74,9 @@ def lines_of(raw: Any) -> list[str]:
         ({"schedule": {"timezone": "../etc/passwd"}}, "expected an IANA time zone"),
         ({"schedule": {"train": "@daily"}}, 'schedule.train: "@daily"; expected cron\'s five fields'),
         ({"drift": {"schedule": "0 25 * * *"}}, 'drift.schedule: "0 25 * * *"; expected hour as'),
-        ({"batch": {"schedule": "x"}}, "batch.schedule: "),
+        ({"batch": {"schedule": "x", "input": "a", "output": "b.csv"}}, "batch.schedule: "),
+        ({"batch": {"input": "a"}}, "batch.output: "),
+        ({"batch": {"schedule": "0 5 * * *", "output": "b.csv"}}, "batch.input: "),
     ],
 )  # fmt: skip
 def test_a_broken_rule_is_one_fault(raw, line):
