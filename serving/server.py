@@ -7,7 +7,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
@@ -15,6 +15,8 @@ from evertrain.errors import ConfigError, ServiceError
 from evertrain.settings import Settings
 from evertrain.storage import Store
 from serving.fleet import Fleet
+from serving.prediction_log.places import log_folder
+from serving.prediction_log.shipper import ShipperProcess
 from serving.scoring import Limits
 from serving.watcher import find_pipelines
 from serving.worker import Work, answer, open_for_reading, open_keys
@@ -56,17 +58,32 @@ def run(
     open_keys(settings)
     work = Work(wanted, settings, limits or Limits(settings.max_body_bytes, settings.max_rows))
     with listening(host, port) as listener, log_to_stderr(), _ended_by_signals():
-        if workers == 1:
-            answer(work, listener, lambda fleet: _say(_start_line(_names_of(fleet), work, store, listener)))
-        else:
-            _answer_by_many(work, listener, workers, store)
+
+        def _say_start(served: Sequence[str]) -> None:
+            _say(_start_line(served, work, store, listener, workers))
+
+        shipper = ShipperProcess(log_folder(settings.home), settings.store)
+        shipper.look()
+        try:
+            if workers == 1:
+                answer(work, listener, lambda fleet: _say_start(_names_of(fleet)), shipper.look)
+            else:
+                _answer_by_many(work, listener, workers, _say_start, shipper)
+        finally:
+            shipper.end()
 
 
-def _answer_by_many(work: Work, listener: socket.socket, count: int, store: Store) -> None:
+def _answer_by_many(
+    work: Work,
+    listener: socket.socket,
+    count: int,
+    say: Callable[[Sequence[str]], None],
+    shipper: ShipperProcess,
+) -> None:
     workers = Workers(work, listener, count)
     with workers.running() as served:
-        _say(f"{_start_line(served, work, store, listener)} ({count} workers)")
-        workers.keep()
+        say(served)
+        workers.keep(shipper.look)
 
 
 def _names_of(fleet: Fleet) -> list[str]:
@@ -163,10 +180,13 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _start_line(served: Sequence[str], work: Work, store: Store, listener: socket.socket) -> str:
+def _start_line(
+    served: Sequence[str], work: Work, store: Store, listener: socket.socket, workers: int
+) -> str:
     loaded = {each.partition(" ")[0] for each in served}
     waiting = [f"{name} (no champion yet)" for name in work.names if name not in loaded]
     what = ", ".join([*served, *waiting]) or f"no model yet (none in {store.where})"
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    return f"serving {what} on http://{shown}:{port} - Ctrl-C ends"
+    many = f" ({workers} workers)" if workers > 1 else ""
+    return f"serving {what} on http://{shown}:{port} - Ctrl-C ends{many}"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +14,7 @@ from evertrain.settings import Settings
 from evertrain.storage import S3Store, Store, attach_store
 from evertrain.storage.s3_client import s3_client
 from serving.fleet import Fleet
-from serving.recorder import Recorder
+from serving.recorder import KeepsNothing, Recorder
 from serving.scoring import Limits
 from serving.watcher import LOCAL, REMOTE, Rhythm, Watcher
 
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from serving.guard import KeyRing
 
 DRAIN_SECONDS = 5
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -39,13 +44,19 @@ class Work:
     limits: Limits
 
 
-def answer(work: Work, listener: socket.socket, tell: Callable[[Fleet], None]) -> None:
+def answer(
+    work: Work,
+    listener: socket.socket,
+    tell: Callable[[Fleet], None],
+    look_after: Callable[[], None] = lambda: None,
+) -> None:
     """Answer on *listener* until SIGTERM or Ctrl-C, then let the requests under way end.
 
     Args:
         work: What to serve.
         listener: Listens already; other workers may share it.
         tell: Called once requests are taken, which is after the models were looked for.
+        look_after: Called every two seconds: what else has to be kept alive.
 
     Raises:
         ConfigError: The file of keys can't be used.
@@ -54,10 +65,33 @@ def answer(work: Work, listener: socket.socket, tell: Callable[[Fleet], None]) -
     fleet = Fleet()
     watcher = Watcher(store, fleet, work.names, rhythm=rhythm)
     keys = open_keys(work.settings)
-    server = make_server(fleet, work.limits, keys, lambda: tell(fleet))
-    watcher.look()
-    with watcher:
-        server.run(sockets=[listener])
+    with open_log(work.settings, look_after) as recorder:
+        server = make_server(fleet, work.limits, keys, lambda: tell(fleet), recorder=recorder)
+        watcher.look()
+        with watcher:
+            server.run(sockets=[listener])
+
+
+@contextmanager
+def open_log(settings: Settings, look_after: Callable[[], None]) -> Iterator[Recorder]:
+    """The prediction log in EVERTRAIN_HOME; where nothing can be written there, the service keeps nothing."""
+    from serving.prediction_log.places import log_folder
+    from serving.prediction_log.recorder import PredictionLog
+
+    folder = log_folder(settings.home)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        _log.warning(
+            "Predictions aren't logged: %s can't be written. Set EVERTRAIN_HOME to a folder.", folder
+        )
+        yield KeepsNothing()
+        return
+    with PredictionLog(folder, look_after) as recorder:
+        yield recorder
 
 
 def open_for_reading(where: str) -> tuple[Store, Rhythm]:

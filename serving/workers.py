@@ -8,7 +8,7 @@ import os
 import socket
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
@@ -78,9 +78,14 @@ class Workers:
             finally:
                 self._end()
 
-    def keep(self) -> None:
-        """Replace workers that die, for ever; a signal's exception ends it."""
+    def keep(self, look_after: Callable[[], None] = lambda: None) -> None:
+        """Replace workers that die, for ever; a signal's exception ends it.
+
+        Args:
+            look_after: Called twice a second: what else has to be kept alive.
+        """
         while True:
+            look_after()
             wait([worker.process.sentinel for worker in self._workers], timeout=0.5)
             for place, worker in enumerate(self._workers):
                 if not worker.process.is_alive():
@@ -112,8 +117,12 @@ class Workers:
         return served
 
     def _replace(self, dead: _Worker) -> _Worker:
+        # Here: what the Prometheus client shares between processes is settled when it is imported.
+        from prometheus_client.multiprocess import mark_process_dead
+
         lived = time.monotonic() - dead.began_seconds
         pause = FIRST_PAUSE_SECONDS if lived > STEADY_SECONDS else dead.pause_seconds
+        mark_process_dead(dead.process.pid)  # type: ignore[no-untyped-call]
         _log.warning("A worker died (%s); another one takes its place.", _ending(dead.process))
         if lived <= STEADY_SECONDS:
             time.sleep(pause)

@@ -1,4 +1,4 @@
-"""Owns the proof S6: what schemathesis makes up is answered as the OpenAPI page says, twenty thousand times."""
+"""Owns the proof S6: what schemathesis makes up is answered as the OpenAPI page says."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from serving.app import ShortWay, create_app
 from serving.fleet import Fleet, Served
 
 CLAIM = (
-    "20,000 requests made up from the OpenAPI page, fitting and not, over all routes: none is answered by a 5xx, "
-    "none otherwise than the page says, and no number in an answer is not finite"
+    "20,000 requests made up from the OpenAPI page, fitting and not, over all routes: none is answered "
+    "by a 5xx, none otherwise than the page says, and no number in an answer is not finite"
 )
 EACH = 34
 NAMED = {"name": "flights", "version": "1"}

@@ -19,6 +19,7 @@ from evertrain.canonical import canonical_json
 from evertrain.predictions import Prediction
 from evertrain.records import Feature, Signature
 from evertrain.release import decide_promoted, decide_registered, open_journal
+from evertrain.serving_plan import ServingPlan
 from evertrain.storage import LocalStore, Store, open_store
 from serving.app import create_app
 from serving.connections import Patience
@@ -63,6 +64,7 @@ def fake_bundle(
     signature: Signature = SIGNATURE,
     digest: str = "d" * 64,
     runtime: str = "onnx",
+    serving: ServingPlan | None = None,
 ) -> Bundle:
     """A bundle around a Python function."""
     return Bundle(
@@ -74,6 +76,7 @@ def fake_bundle(
         provenance={},
         size_bytes=0,
         run=run,
+        serving=serving,
     )
 
 

@@ -192,7 +192,8 @@ def test_a_killed_server_leaves_nothing(store, constant_bundle, promote):
         children = psutil.Process(process.pid).children(recursive=True)
         process.kill()
         process.wait(10)
+        _, alive = psutil.wait_procs(children, timeout=20)
     with started(store, "flights", port=int(address.rpartition(":")[2])) as (_, again, _):
         assert httpx.get(f"{again}/ping").status_code == 200
 
-    assert ([], before, again) == (children, list(store.list("")), address)
+    assert ([], before, again) == (alive, list(store.list("")), address)

@@ -1,0 +1,105 @@
+"""Owns the write-ahead files: lines are appended, a file that is closed is one to ship, whoever wrote it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+SUFFIX = ".log"
+MOST_BYTES = 16 << 20
+MOST_SECONDS = 20.0
+"""A segment that is as large or as old as this is closed, so that what it holds comes into the store."""
+
+
+class SegmentWriter:
+    """Appends to one segment at a time, which is locked while it is open: nobody ships it before.
+
+    Args:
+        folder: Where segments are; made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._file: int | None = None
+        self._bytes = 0
+        self._opened_seconds = 0.0
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the next line is the first of a segment."""
+        return self._file is None
+
+    def append(self, lines: bytes, *, safe: bool = False) -> None:
+        """Append whole lines; with *safe* they are on the disk when this returns.
+
+        Raises:
+            OSError: They can't be written; what was written of them is taken back.
+        """
+        if self._file is None:
+            self._open()
+        assert self._file is not None
+        try:
+            _write_all(self._file, lines)
+            if safe:
+                os.fsync(self._file)
+        except OSError:
+            # Half a line would spoil the one that comes after it.
+            os.ftruncate(self._file, self._bytes)
+            raise
+        self._bytes += len(lines)
+
+    def close_if_due(self) -> None:
+        """Close the segment if it is large or old enough to be shipped."""
+        if self._file is None:
+            return
+        if self._bytes >= MOST_BYTES or time.monotonic() - self._opened_seconds >= MOST_SECONDS:
+            self.close()
+
+    def close(self) -> None:
+        """Close the segment: from now on it may be shipped."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _open(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        # By time, so that the oldest are the first; no two alike, on whatever machine.
+        name = f"{time.time_ns():020d}-{uuid4().hex[:12]}{SUFFIX}"
+        self._file = os.open(self._folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        self._bytes = 0
+        self._opened_seconds = time.monotonic()
+
+
+def list_segments(folder: Path) -> list[Path]:
+    """The segments of *folder*, the oldest first."""
+    return sorted(folder.glob(f"*{SUFFIX}"))
+
+
+@contextmanager
+def taken(segment: Path) -> Iterator[bool]:
+    """Take a segment while the block runs; gives False if its writer lives, or another has taken it."""
+    try:
+        file = os.open(segment, os.O_RDONLY)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Whoever had it before may have shipped and removed it.
+        yield segment.exists()
+    except BlockingIOError:
+        yield False
+    finally:
+        os.close(file)
+
+
+def _write_all(file: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(file, view) :]
