@@ -19,15 +19,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from many_pipelines.pipelines import Entry, all_entries, prepare
+from many_pipelines.world import World, flights, synth
 from measuring.processes import ROOT, keep, tell_circumstances
 from measuring.tables import spell_table, write_section
-from models.pipelines import Entry, all_entries, prepare
-from models.world import World, flights, synth
 
 WORLDS = {"synth": synth, "flights": flights}
 LIMIT_SECONDS = 150
+UNDECIDED = 1e-5
 KEPT = ROOT / ".bench" / "conversion"
-CODE = ("evertrain/packaging", "evertrain/native.py", "evertrain/sessions.py", "benchmarks/models")
+CODE = ("evertrain/packaging", "evertrain/native.py", "evertrain/sessions.py", "benchmarks/many_pipelines")
 
 
 @dataclass(frozen=True)
@@ -137,9 +138,30 @@ def _try(table: World, entry: Entry) -> Outcome:
         return Outcome("none", 0, error.message, stock)
     reference = native_runner(pipeline, signature)(unseen)
     found = packed.run(unseen)
-    difference = compare_predictions(reference, found, tolerance)
+    difference = compare_predictions(*_decided(pipeline, unseen, reference, found), tolerance)
     wrong = difference.labels_different + int(difference.largest > 10 * tolerance)
     return Outcome(packed.runtime, wrong, packed.reason, stock)
+
+
+def _decided(pipeline: Any, rows: Mapping[str, np.ndarray], reference: Any, found: Any) -> tuple[Any, Any]:
+    """Both answers, without rows that scikit-learn itself leaves undecided and no probability tells of.
+
+    A score that lies within rounding of its cut has no right side.
+    """
+    from evertrain.native import as_frame
+    from evertrain.predictions import Prediction
+
+    if (
+        reference.codes is None
+        or reference.probabilities is not None
+        or not hasattr(pipeline, "decision_function")
+    ):
+        return reference, found
+    scores = np.asarray(pipeline.decision_function(as_frame(rows)), dtype=np.float64)
+    ordered = np.sort(scores, axis=1) if scores.ndim == 2 else np.column_stack([-scores, scores])
+    margins = np.abs(ordered[:, -1] - ordered[:, -2])
+    clear = margins > UNDECIDED * max(1.0, float(np.abs(scores).max()))
+    return Prediction(codes=reference.codes[clear]), Prediction(codes=found.codes[clear])
 
 
 def _convert_here(model: bytes, inputs: Sequence[Any]) -> Any:

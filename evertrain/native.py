@@ -40,6 +40,7 @@ TRUSTED_TYPES = frozenset(
         "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
         "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
         "sklearn.tree._tree.Tree",
+        "sklearn.utils._bunch.Bunch",
         # The metrics that a neighbour tree can be told by name.
         "sklearn.metrics._dist_metrics.BrayCurtisDistance64",
         "sklearn.metrics._dist_metrics.CanberraDistance64",
@@ -88,11 +89,30 @@ def dump_native(model: Any) -> bytes:
     import skops.io
 
     try:
-        data = skops.io.dumps(model)
+        data = skops.io.dumps(without_search(model))
     except Exception as cause:
         raise BundleRefused(f"The fitted model can't be written as skops: {cause}") from cause
     _refuse_untrusted(data)
     return _without_addresses(data)
+
+
+def without_search(model: Any) -> Any:
+    """The pipeline that answers as *model* does, without what a search for it has left behind.
+
+    A search holds names of functions and splitters, which aren't loaded; what it found holds none.
+    """
+    from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
+    from sklearn.pipeline import Pipeline
+
+    if not isinstance(model, Pipeline):
+        return model
+    found = last = model[-1]
+    if hasattr(last, "best_estimator_"):
+        found = last.best_estimator_
+    elif isinstance(last, TunedThresholdClassifierCV):
+        found = FixedThresholdClassifier(last.estimator, threshold=last.best_threshold_)
+        found.estimator_ = last.estimator_
+    return model if found is last else Pipeline([*model.steps[:-1], (model.steps[-1][0], found)])
 
 
 def load_native(data: bytes) -> Any:

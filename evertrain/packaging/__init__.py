@@ -29,8 +29,8 @@ from evertrain.serving_plan import ServingPlan
 from evertrain.sessions import open_onnx
 from evertrain.storage import Store
 
-BOOSTERS = {"lightgbm": ("lightgbm",), "xgboost": ("xgboost", "xgboost-cpu")}
-"""By the package that an estimator comes from, the distributions that may hold it."""
+BOOSTERS = {"lightgbm": ("lightgbm", "onnxmltools"), "xgboost": ("xgboost", "xgboost-cpu", "onnxmltools")}
+"""By the package that an estimator comes from, the distributions that may hold it, and what converts it."""
 LIBRARIES = ("evertrain", "numpy", "onnx", "onnxruntime", "pandas", "scikit-learn", "skl2onnx", "skops")
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from evertrain.columns import InputSpec
 from evertrain.native import load_native
 from evertrain.orphans import end_with_parent
-from evertrain.packaging.mends import find_flaw, mend_graph, mended
+from evertrain.packaging.mends import find_flaw, mend_graph, mended, stand_in
 
 LIMIT_SECONDS = 60.0
 # About a million tree nodes, half a minute. By size, for time alone would let the machine's load choose.
@@ -21,26 +21,18 @@ LIMIT_BYTES = 20_000_000
 OPSETS = {"": 18, "ai.onnx.ml": 3}
 REFUSED = 3
 
-ROUNDED = "its 64-bit thresholds would be rounded"
 COARSE = "32-bit numbers are too coarse for it"
 TIES = "ONNX Runtime breaks its distance ties otherwise"
 NO_THRESHOLD = "its decision threshold would get lost"
 
 # skl2onnx converts these without a word into models that answer wrongly, or can't convert them.
 NOT_EXACT: Mapping[str, str] = {
-    "LGBMModel": ROUNDED,
-    "XGBModel": "skl2onnx has no converter for it",
     "KNeighborsMixin": TIES,
     "RadiusNeighborsMixin": TIES,
     "GaussianProcessClassifier": COARSE,
     "GaussianProcessRegressor": COARSE,
     "TunedThresholdClassifierCV": NO_THRESHOLD,
     "FixedThresholdClassifier": NO_THRESHOLD,
-}
-# Wrong for two classes only.
-NOT_EXACT_BINARY: Mapping[str, str] = {
-    "LinearDiscriminantAnalysis": "its probabilities of two classes would be wrong",
-    "BaseSVC": "its scores of two classes would have the wrong sign",
 }
 
 
@@ -90,12 +82,11 @@ def convert_apart(
 
 def find_inexact(pipeline: Any) -> str | None:
     """Say why *pipeline* would be wrong in ONNX although it may convert; None if no reason is known."""
-    binary = len(getattr(pipeline, "classes_", ())) == 2
-    known = {**NOT_EXACT, **NOT_EXACT_BINARY} if binary else NOT_EXACT
     for part in _parts(pipeline[-1]):
         if getattr(part, "method", None) == "isotonic":
             return "isotonic calibration is not exact in ONNX: it would jump where scikit-learn interpolates"
-        reason = next((known[kind.__name__] for kind in type(part).__mro__ if kind.__name__ in known), None)
+        names = [kind.__name__ for kind in type(part).__mro__]
+        reason = next((NOT_EXACT[name] for name in names if name in NOT_EXACT), None)
         if reason is not None:
             return f"{type(part).__name__} is not exact in ONNX: {reason}"
     flaw = find_flaw(pipeline)
@@ -114,6 +105,7 @@ def to_onnx(pipeline: Any, inputs: Sequence[InputSpec]) -> bytes:
     from sklearn.base import is_classifier
     from sklearn.svm import LinearSVC
 
+    pipeline = stand_in(pipeline)
     kinds = {"float": FloatTensorType, "string": StringTensorType}
     options: dict[Any, dict[str, bool]] = {}
     if isinstance(pipeline[-1], LinearSVC):

@@ -80,7 +80,7 @@ def tell_check(outcome: DriftOutcome, subject: Subject) -> Notice:
 
 
 def tell_failure(what: str, error: BaseException, subject: Subject) -> Notice:
-    """Tell that *what*, ``train``, ``drift`` or ``score``, failed; of an error that isn't ours, its kind alone."""
+    """Tell that *what* failed (train, drift, score); of an error that isn't ours, its kind alone."""
     if isinstance(error, EvertrainError):
         message, exit_code = error.message, error.exit_code
     else:

@@ -151,8 +151,6 @@ def calibrated(method: str) -> Pipeline:
     ("pipeline", "reason"),
     [
         (fit(KNeighborsRegressor()), "breaks its distance ties"),
-        (fit(LinearDiscriminantAnalysis()), "probabilities of two classes would be wrong"),
-        (fit(SVC()), "wrong sign"),
         (calibrated("isotonic"), "isotonic calibration is not exact in ONNX"),
     ],
 )

@@ -55,7 +55,7 @@ QUICK = (
     ("binary_classification", "LinearSVC", "onnx"),
     ("binary_classification", "SVC", "native"),
     ("binary_classification", "KNeighborsClassifier", "native"),
-    ("binary_classification", "LinearDiscriminantAnalysis", "native"),
+    ("binary_classification", "LinearDiscriminantAnalysis", "onnx"),
     ("multiclass_classification", "DecisionTreeClassifier", "onnx"),
     ("multiclass_classification", "SGDClassifier", "onnx"),
     ("multiclass_classification", "ComplementNB", "onnx"),

@@ -76,6 +76,7 @@ def all_entries() -> list[Entry]:
         *_wrapped(),
         *_neighbours(),
         *_regressors(),
+        *_tree_regressors(),
         *_odd(),
     ]
     assert len({entry.name for entry in found}) == len(found)
@@ -272,7 +273,7 @@ def _regressors() -> Iterator[Entry]:
     import numpy as np
     from sklearn import ensemble as en
     from sklearn import linear_model as lm
-    from sklearn import svm, tree
+    from sklearn import svm
     from sklearn.compose import TransformedTargetRegressor
     from sklearn.cross_decomposition import PLSRegression
     from sklearn.neural_network import MLPRegressor
@@ -295,7 +296,7 @@ def _regressors() -> Iterator[Entry]:
         "Quantile": lambda: lm.QuantileRegressor(alpha=0.01),
         "PLS": PLSRegression,
         "LinearSVR": lambda: svm.LinearSVR(random_state=0),
-        "MLP": lambda: MLPRegressor((16,), max_iter=100, random_state=0),
+        "MLP": lambda: MLPRegressor(hidden_layer_sizes=(16,), max_iter=100, random_state=0),
         "Poisson": lambda: lm.PoissonRegressor(max_iter=300),
         "Gamma": lambda: lm.GammaRegressor(max_iter=300),
         "Tweedie": lambda: lm.TweedieRegressor(power=1.5, link="log", max_iter=300),
@@ -312,6 +313,12 @@ def _regressors() -> Iterator[Entry]:
         "one-hot",
         rows=1_000,
     )
+
+
+def _tree_regressors() -> Iterator[Entry]:
+    from sklearn import ensemble as en
+    from sklearn import tree
+
     trees: dict[str, Build] = {
         "DecisionTree": lambda: tree.DecisionTreeRegressor(max_depth=8, random_state=0),
         "RandomForest": lambda: en.RandomForestRegressor(30, max_leaf_nodes=200, random_state=0),
