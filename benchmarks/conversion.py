@@ -51,7 +51,7 @@ class Outcome:
 def main(arguments: Sequence[str]) -> None:
     """Try each pipeline on each table, and write down what became of them."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("worlds", nargs="*", default=[*WORLDS], choices=[*WORLDS, []])
+    parser.add_argument("worlds", nargs="*", help=f"of {', '.join(WORLDS)}; default: all")
     parser.add_argument("--only", default="", help="only pipelines whose name holds this; writes nothing")
     options = parser.parse_args(arguments)
     circumstances = tell_circumstances()

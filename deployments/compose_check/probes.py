@@ -142,3 +142,9 @@ def check_prometheus(prometheus: str, pipeline: str) -> None:
         return ask_json(f"{prometheus}/api/v1/query?query={query}")["data"]["result"] or None
 
     expect(wait_for("the request to be counted", counted, 60), "the request just answered is counted")
+    shipped = "evertrain_log_shipped_timestamp_seconds%20%3E%200"
+
+    def kept() -> Any:
+        return ask_json(f"{prometheus}/api/v1/query?query={shipped}")["data"]["result"] or None
+
+    expect(wait_for("the answer to be logged", kept, 90), "the answer is kept in the store's prediction log")

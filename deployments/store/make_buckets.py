@@ -16,6 +16,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 WAIT_SECONDS = 120
 PROBE = "probes/compose"
+LOG = ("predictions/probes/compose", "labels/probes/compose")
+"""Where the inference service adds what it was asked and told."""
 
 
 def client_of(name: str) -> Any:
@@ -42,11 +44,10 @@ def make_bucket(setup: Any, bucket: str) -> None:
         setup.create_bucket(Bucket=bucket)
 
 
-def try_write(name: str, bucket: str) -> None:
-    """Raise unless *name* can write to and delete from *bucket*: a healthy store may not be writable yet."""
-    client = client_of(name)
-    client.put_object(Bucket=bucket, Key=PROBE, Body=b"1")
-    client.delete_object(Bucket=bucket, Key=PROBE)
+def try_write(name: str, bucket: str, key: str = PROBE) -> None:
+    """Raise unless *name* can write to *bucket*: a healthy store may not be writable yet."""
+    client_of(name).put_object(Bucket=bucket, Key=key, Body=b"1")
+    client_of("setup").delete_object(Bucket=bucket, Key=key)
 
 
 def may_write(name: str, bucket: str) -> bool:
@@ -68,6 +69,8 @@ def prepare() -> None:
     try_write("worker", "evertrain")
     try_write("mlflow", "mlflow")
     client_of("inference").list_objects_v2(Bucket="evertrain", MaxKeys=1)
+    for key in LOG:
+        try_write("inference", "evertrain", key)
     for name, bucket in (("inference", "evertrain"), ("worker", "mlflow"), ("mlflow", "evertrain")):
         if may_write(name, bucket):
             raise SystemExit(f"The key of {name} can write to the bucket {bucket}; it must not.")

@@ -17,7 +17,9 @@ all() { printf '"Read:%s","Write:%s","List:%s","Tagging:%s"' "$1" "$1" "$1" "$1"
     printf ',\n'
     identity mlflow "$STORE_MLFLOW_SECRET" "$(all mlflow)"
     printf ',\n'
-    identity inference "$STORE_INFERENCE_SECRET" '"Read:evertrain","List:evertrain"'
+    # It may add to its log and to the labels that it was brought, and change nothing that others are answered by.
+    identity inference "$STORE_INFERENCE_SECRET" \
+        '"Read:evertrain","List:evertrain","Write:evertrain/predictions/*","Write:evertrain/labels/*"'
     printf '\n]}\n'
 } > /tmp/s3.json
 

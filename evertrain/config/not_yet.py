@@ -5,7 +5,7 @@ from __future__ import annotations
 from evertrain.config import PipelineConfig
 from evertrain.config.faults import Fault, fault_at
 
-DORMANT = ("labels", "serving")
+DORMANT = ("labels",)
 WORDS = "is not yet supported by this version"
 
 
