@@ -15,7 +15,8 @@ from serving.strict_json import name_of, read_json, refuse_constants, refuse_unk
 RETRY_AFTER_SECONDS = 5
 _KEYS = frozenset({"labels"})
 _LABEL_KEYS = frozenset({"prediction_id", "label"})
-_PREDICTION_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}/\d{1,9}")
+_PREDICTION_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}/[0-9]{1,9}")
+_LARGEST_INTEGER = 2**63 - 1
 
 
 def keep_labels(
@@ -84,20 +85,48 @@ def _read_label(given: Any, where: str, signature: Signature) -> LateLabel:
         )
     if not _fits(label, signature):
         expected = "a finite number" if signature.classes is None else _kinds(signature)
-        found = "a number" if isinstance(label, int | float) else name_of(label)
-        if isinstance(label, bool):
-            found = "a boolean"
-        raise InvalidInput(f"{where}.label: expected {expected}, found {found}.", field=f"{where}.label")
-    return LateLabel(identity, label)
+        raise InvalidInput(
+            f"{where}.label: expected {expected}, found {_found(label)}.", field=f"{where}.label"
+        )
+    return LateLabel(identity, float(label) if signature.classes is None else label)
 
 
 def _fits(label: Any, signature: Signature) -> bool:
-    if signature.classes is None:
-        return isinstance(label, int | float) and not isinstance(label, bool) and isfinite(label)
-    kinds = {type(each) for each in signature.classes}
-    if float in kinds or int in kinds:
-        return type(label) in (int, float) and isfinite(label)
-    return type(label) in kinds
+    """Whether *label* is of the type that the model predicts, and one that a column of labels can hold."""
+    kinds = {float} if signature.classes is None else {type(each) for each in signature.classes}
+    if type(label) is str:
+        return str in kinds and _is_text(label)
+    if type(label) is bool:
+        return bool in kinds
+    if not kinds & {int, float} or type(label) not in (int, float):
+        return False
+    if type(label) is float or signature.classes is None:
+        return _is_finite(label)
+    return abs(label) <= _LARGEST_INTEGER
+
+
+def _is_finite(number: float) -> bool:
+    try:
+        return isfinite(number)
+    except OverflowError:  # a whole number that no float holds
+        return False
+
+
+def _is_text(label: str) -> bool:
+    """Whether *label* has a spelling in UTF-8: half of a surrogate pair has none, and no file takes it."""
+    try:
+        label.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _found(label: Any) -> str:
+    if isinstance(label, bool):
+        return "a boolean"
+    if isinstance(label, str) and not _is_text(label):
+        return "a string that isn't UTF-8"
+    return "a number" if isinstance(label, int | float) else name_of(label)
 
 
 def _kinds(signature: Signature) -> str:

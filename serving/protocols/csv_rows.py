@@ -16,8 +16,8 @@ from serving.strict_json import show
 
 MISSING_NUMBERS = frozenset({"", "NA", "NaN", "nan", "null"})
 BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
-_INTEGER = re.compile(r"[+-]?\d{1,300}")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_INTEGER = re.compile(r"[+-]?\d{1,300}", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 def read_csv(body: bytes, signature: Signature, max_rows: int) -> Columns:

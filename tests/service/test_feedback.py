@@ -9,6 +9,8 @@ from evertrain.errors import StorageError
 from evertrain.predictions import Prediction
 from evertrain.records import Feature, Signature
 from serving.app import create_app
+from serving.prediction_log.lines import read_lines, spell_labels
+from serving.prediction_log.parts import make_label_parts
 from serving.recorder import LateLabel, LogState
 
 PATH = "/models/flights/feedback"
@@ -79,10 +81,12 @@ def test_labels_are_kept_and_counted(service, keeping):
         ("labels[0].prediction_id", labels((7, "Yes"))),
         ("labels[0].prediction_id", labels(("r/x", "Yes"))),
         ("labels[0].prediction_id", labels(("a b/0", "Yes"))),
+        ("labels[0].prediction_id", labels(("r/\u0663", "Yes"))),
         ("labels[0].label", labels(("r/0", None))),
         ("labels[0].label", labels(("r/0", 1))),
         ("labels[0].label", labels(("r/0", True))),
         ("labels[0].label", labels(("r/0", ["Yes"]))),
+        ("labels[0].label", labels(("r/0", "\ud800"))),
         ("prediction_id", labels(("r/0", "Yes"), ("r/0", "No"))),
     ],
 )
@@ -97,8 +101,8 @@ def test_wrong_labels_are_named_and_none_is_kept(service, keeping, field, body):
 @pytest.mark.parametrize(
     ("classes", "fits", "fits_not"),
     [
-        (None, [1, 2.5, -3], [True, "1", None]),
-        ((0, 1), [0, 1, 1.0, 2], [False, "1", None]),
+        (None, [1, 2.5, -3, 10**30], [True, "1", None, 10**400]),
+        ((0, 1), [0, 1, 1.0, 2, 2**63 - 1], [False, "1", None, 2**63, 10**400]),
         ((False, True), [True, False], [1, 0, "true"]),
         (("a", "b"), ["a", "c"], [1, True]),
     ],
@@ -114,6 +118,8 @@ def test_a_label_has_the_predictions_type(asker, bundle_of, keeping, classes, fi
         return {made.post(labels(("r/0", label)), PATH).status_code for label in given}
 
     assert (statuses(fits), statuses(fits_not)) == ({200}, {422})
+    # What is taken can be shipped: a label that no column holds would stay on this machine for ever.
+    assert make_label_parts("s", read_lines(spell_labels("y", [each for _, each in keeping.labels], 0.0)))
     assert made.post(b'{"labels": [{"prediction_id": "r/0", "label": NaN}]}', PATH).status_code == 422
 
 

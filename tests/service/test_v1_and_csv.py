@@ -93,6 +93,7 @@ def test_rows_in_csv_mean_the_same(service, text, content_type):
         ("distance", f"{HEADING}\ninf,UA,true,\n"),
         ("distance", f"{HEADING}\n1_000,UA,true,\n"),
         ("distance", f"{HEADING}\n0x10,UA,true,\n"),
+        ("distance", f"{HEADING}\n\u0663,UA,true,\n"),
         ("distance", f"{HEADING}\n{'9' * 400},UA,true,\n"),
         ("night flight", f"{HEADING}\n1,UA,maybe,\n"),
         ("departs", f"{HEADING}\n1,UA,true,yesterday\n"),
