@@ -98,9 +98,9 @@ def _fits(label: Any, signature: Signature) -> bool:
         return str in kinds and _is_text(label)
     if type(label) is bool:
         return bool in kinds
-    if not kinds & {int, float} or type(label) not in (int, float):
+    if not kinds & {int, float} or not isinstance(label, int | float):
         return False
-    if type(label) is float or signature.classes is None:
+    if isinstance(label, float) or signature.classes is None:
         return _is_finite(label)
     return abs(label) <= _LARGEST_INTEGER
 
