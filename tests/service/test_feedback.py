@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from evertrain.errors import StorageError
 from evertrain.predictions import Prediction
 from evertrain.records import Feature, Signature
 from serving.app import create_app
-from serving.prediction_log.lines import read_lines, spell_labels
-from serving.prediction_log.parts import make_label_parts
+from serving.prediction_log.recorder import PredictionLog
+from serving.prediction_log.shipper import ship
 from serving.recorder import LateLabel, LogState
 
 PATH = "/models/flights/feedback"
@@ -118,9 +121,25 @@ def test_a_label_has_the_predictions_type(asker, bundle_of, keeping, classes, fi
         return {made.post(labels(("r/0", label)), PATH).status_code for label in given}
 
     assert (statuses(fits), statuses(fits_not)) == ({200}, {422})
-    # What is taken can be shipped: a label that no column holds would stay on this machine for ever.
-    assert make_label_parts("s", read_lines(spell_labels("y", [each for _, each in keeping.labels], 0.0)))
     assert made.post(b'{"labels": [{"prediction_id": "r/0", "label": NaN}]}', PATH).status_code == 422
+
+
+@pytest.mark.parametrize("classes", [None, (0, 1), ("a", "b")])
+def test_whatever_label_is_taken_reaches_the_store(asker, bundle_of, store, tmp_path, classes):
+    """One that no file can hold would keep those after it on this machine for ever."""
+    signature = Signature(task="regression", target="y", features=(X,), classes=classes)
+    made = asker(bundle_of(signature=signature))
+    hostile = [10**30, 10**400, 2**63, 2**63 - 1, -(2**63), 1.5, "\ud800", "\0", "", "b"]
+
+    with PredictionLog(tmp_path / "log") as log:
+        made.app = create_app(made.fleet, recorder=log)
+        answers = [made.post(labels(("r/0", label)), PATH) for label in hostile]
+
+    assert {answer.status_code for answer in answers} == {200, 422}
+    assert ship(tmp_path / "log", store) == 1
+    (key,) = store.list("labels/flights/")
+    kept = pq.read_table(io.BytesIO(store.get(key))).num_rows
+    assert kept == sum(answer.status_code == 200 for answer in answers)
 
 
 def test_labels_that_cannot_be_kept_are_said_not_to_be(service, keeping):
