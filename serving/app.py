@@ -162,6 +162,7 @@ def _add_looks(app: FastAPI, looks: _Looks) -> None:
     add("/v2/models/{name}/versions/{version}", looks.v2_model_version)
     add("/v2/models/{name}/ready", looks.v2_model_ready)
     add("/v2/models/{name}/versions/{version}/ready", looks.v2_version_ready)
+    add("/v1/models", looks.v1_models)
     add("/v1/models/{name}", looks.v1_model)
 
 
@@ -220,6 +221,10 @@ class _Looks:
     async def v2_version_ready(self, name: str, version: str) -> Response:
         """V2: whether a version answers."""
         return self._looked_at(name, _ready, version)
+
+    async def v1_models(self) -> Response:
+        """V1: the models that answer, as KServe lists them."""
+        return _answer({"models": [served.name for served in self._fleet.loaded()]})
 
     async def v1_model(self, name: str) -> Response:
         """V1: whether the model answers, as KServe and as TensorFlow Serving say it."""

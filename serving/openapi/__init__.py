@@ -12,6 +12,7 @@ from serving.openapi.schemas import (
     FLAG,
     INVOCATION_BODY,
     MODEL,
+    MODEL_NAMES,
     PROBLEM,
     REQUEST_ID,
     STATUS,
@@ -132,6 +133,7 @@ _LOOKS: dict[str, Responses] = {
     "/v2/models/{name}/versions/{version}": _ok(_json("Its tensors", V2_MODEL)) | _MODEL_MISSING | _DOOR,
     "/v2/models/{name}/ready": _ok(_json("It answers", FLAG)) | _MODEL_MISSING | _DOOR,
     "/v2/models/{name}/versions/{version}/ready": _ok(_json("It answers", FLAG)) | _MODEL_MISSING | _DOOR,
+    "/v1/models": _ok(_json("Their names", MODEL_NAMES)) | _DOOR,
     "/v1/models/{name}": _ok(_json("It answers", FLAG)) | _MODEL_MISSING | _DOOR,
 }
 

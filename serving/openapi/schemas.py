@@ -108,6 +108,12 @@ MODEL: Schema = {
     },
     "additionalProperties": False,
 }
+MODEL_NAMES: Schema = {
+    "type": "object",
+    "required": ["models"],
+    "properties": {"models": {"type": "array", "items": {"type": "string"}}},
+    "additionalProperties": False,
+}
 STATUS: Schema = {
     "type": "object",
     "required": ["status"],

@@ -55,6 +55,7 @@ def test_every_route_is_described(described):
         ("/invocations", "post"),
         (INVOKE, "post"),
         ("/models/{name}/feedback", "post"),
+        ("/v1/models", "get"),
         ("/v1/models/{name}", "get"),
         ("/v1/models/{name}:predict", "post"),
         ("/v2", "get"),

@@ -57,6 +57,12 @@ def test_the_model_says_that_it_is_there(service):
     assert service.post({"instances": ROWS}, "/v1/models/trains:predict").status_code == 404
 
 
+def test_the_models_that_answer_are_listed(asker, bundle_of):
+    """GET of /v1/models names those that answer, as KServe does: none before the first is loaded."""
+    assert asker().get("/v1/models").json() == {"models": []}
+    assert asker(bundle_of(), bundle_of()).get("/v1/models").json() == {"models": ["flights", "weather"]}
+
+
 def csv(service, text, content_type="text/csv"):
     body = text if isinstance(text, bytes) else text.encode()
     return service.post(body, content_type=content_type)
