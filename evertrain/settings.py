@@ -32,6 +32,7 @@ class Settings:
     port: int = 8080
     max_body_bytes: int = 1 << 20
     max_rows: int = 1_000
+    max_log_bytes: int = 1 << 30
     step_summary: Path | None = None
     step_output: Path | None = None
 
@@ -67,6 +68,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         port=_port_of(env),
         max_body_bytes=_count_of(env, "EVERTRAIN_MAX_BODY_BYTES", 1 << 20),
         max_rows=_count_of(env, "EVERTRAIN_MAX_ROWS", 1_000),
+        max_log_bytes=_count_of(env, "EVERTRAIN_MAX_LOG_BYTES", 1 << 30),
         step_summary=_path_of(env, "GITHUB_STEP_SUMMARY"),
         step_output=_path_of(env, "GITHUB_OUTPUT"),
     )

@@ -122,6 +122,7 @@ class ScoringEndpoint:
                 seconds=seconds,
                 columns=scored.columns,
                 prediction=scored.prediction,
+                body_bytes=scored.body_bytes,
             )
         )
 

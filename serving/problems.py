@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from starlette.responses import Response
 
 PROBLEM_TYPE = "application/problem+json"
@@ -81,12 +82,25 @@ class Refusal(Exception):
         return Response(body, self.kind.status, headers=self.headers, media_type=PROBLEM_TYPE)
 
 
+def encode_answer(value: Any) -> bytes:
+    """Spell an answer as ``encode_json`` does, faster; its numbers are finite, arrays stand for lists."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+    except TypeError:
+        # A lone surrogate, or a whole number beyond 64 bits.
+        return encode_json(value)
+
+
 def encode_json(value: Any) -> bytes:
     """Spell *value* as compact UTF-8 JSON.
 
     Raises:
         ValueError: *value* holds a number that is not finite.
     """
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_as_list)
     # A lone surrogate that a caller sent has no UTF-8; backslashreplace spells it as JSON's own escape.
     return text.encode("utf-8", "backslashreplace")
+
+
+def _as_list(array: Any) -> Any:
+    return array.tolist()

@@ -90,7 +90,7 @@ def open_log(settings: Settings, look_after: Callable[[], None]) -> Iterator[Rec
         )
         yield KeepsNothing()
         return
-    with PredictionLog(folder, look_after) as recorder:
+    with PredictionLog(folder, look_after, most_bytes=settings.max_log_bytes) as recorder:
         yield recorder
 
 

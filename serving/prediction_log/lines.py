@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from evertrain.columns import is_missing
+from evertrain.records import Feature
+from evertrain.spelling import spell_categories
 from serving.fleet import Served
+from serving.problems import encode_answer
 from serving.recorder import Answered, LateLabel
+
+_log = logging.getLogger(__name__)
 
 
 def name_model(served: Served) -> str:
@@ -44,9 +50,9 @@ def spell_answer(answered: Answered) -> bytes:
             "entity": answered.entity,
             "at": answered.at_seconds,
             "seconds": answered.seconds,
-            "columns": [_plain(answered.columns[feature.name]) for feature in signature.features],
+            "columns": [_plain(feature, answered.columns[feature.name]) for feature in signature.features],
             "labels": prediction.labels(signature),
-            "scores": None if prediction.probabilities is None else prediction.probabilities.tolist(),
+            "scores": prediction.probabilities,
         }
     )
 
@@ -60,16 +66,36 @@ def spell_labels(pipeline: str, labels: Sequence[LateLabel], at_seconds: float) 
 
 
 def read_lines(data: bytes) -> list[dict[str, Any]]:
-    """The lines in *data*; one that a kill cut off isn't there."""
-    whole, _, _ = data.rpartition(b"\n")
-    return [json.loads(line) for line in whole.split(b"\n") if line]
+    """The lines in *data*, without the last one if a kill cut it off.
+
+    Others that can't be read, as after a loss of power, are passed over, and the log says how many.
+    """
+    *lines, _cut_off = data.split(b"\n")
+    whole, broken = [], 0
+    for line in lines:
+        try:
+            facts = json.loads(line)
+        except ValueError:
+            broken += 1
+            continue
+        if isinstance(facts, dict):
+            whole.append(facts)
+        else:
+            broken += 1
+    if broken:
+        _log.warning("%d lines of the prediction log can't be read and are passed over.", broken)
+    return whole
 
 
 def _line(facts: dict[str, Any]) -> bytes:
-    return json.dumps(facts, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+    return encode_answer(facts) + b"\n"
 
 
-def _plain(values: Sequence[Any] | np.ndarray) -> list[Any]:
+def _plain(feature: Feature, values: Sequence[Any] | np.ndarray) -> list[Any]:
     if isinstance(values, np.ndarray):
+        if feature.kind == "categorical":
+            # As the model was given it: a 32-bit 0.1 is another category once it is widened.
+            spelled: list[Any] = spell_categories(values).tolist()
+            return spelled
         return [None if is_missing(value) else value for value in values.tolist()]
     return list(values)

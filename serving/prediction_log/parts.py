@@ -13,6 +13,7 @@ Row = dict[str, Any]
 FEATURE = "feature."
 PROBABILITY = "probability_"
 COMPRESSION = "zstd(1)"
+LARGEST_INTEGER = 2**63 - 1
 
 
 def make_answer_parts(name: str, lines: Iterable[Mapping[str, Any]]) -> dict[str, bytes]:
@@ -98,13 +99,22 @@ def _labels(values: list[Any]) -> Any:
     kinds = {type(value) for value in values}
     if kinds == {bool}:
         return _booleans(values)
-    if kinds == {int}:
+    if kinds == {int} and all(abs(value) <= LARGEST_INTEGER for value in values):
         return _integers(values)
     return _numbers(values) if kinds <= {int, float} else _texts(map(spell_category, values))
 
 
 def _texts(values: Iterable[str | None]) -> Any:
-    return _array(list(values), "utf8")
+    texts = list(values)
+    try:
+        return _array(texts, "utf8")
+    except UnicodeEncodeError:
+        # JSON can spell half a character, which Parquet can't hold.
+        return _array([None if each is None else _without_halves(each) for each in texts], "utf8")
+
+
+def _without_halves(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _numbers(values: Iterable[float | None]) -> Any:

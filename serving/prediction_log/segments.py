@@ -6,7 +6,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -62,16 +62,26 @@ class SegmentWriter:
 
     def close(self) -> None:
         """Close the segment: from now on it may be shipped."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        if self._file is None:
+            return
+        file, self._file = self._file, None
+        with suppress(OSError):
+            # Of what can't be made safe, most will be read all the same.
+            os.fsync(file)
+        os.close(file)
 
     def _open(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        # By time, so that the oldest are the first; no two alike, on whatever machine.
-        name = f"{time.time_ns():020d}-{uuid4().hex[:12]}{SUFFIX}"
-        self._file = os.open(self._folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-        fcntl.flock(self._file, fcntl.LOCK_EX)
+        file = None
+        while file is None:
+            # By time, so that the oldest are the first; no two alike, on whatever machine.
+            file = _make_locked(self._folder / f"{time.time_ns():020d}-{uuid4().hex[:12]}{SUFFIX}")
+        try:
+            _sync_folder(self._folder)
+        except OSError:
+            os.close(file)
+            raise
+        self._file = file
         self._bytes = 0
         self._opened_seconds = time.monotonic()
 
@@ -95,6 +105,31 @@ def taken(segment: Path) -> Iterator[bool]:
         yield segment.exists()
     except BlockingIOError:
         yield False
+    finally:
+        os.close(file)
+
+
+def _make_locked(segment: Path) -> int | None:
+    """Make a segment; None if a shipper came upon it before it was locked: it takes it for an empty one."""
+    file = os.open(segment, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        return None
+    except OSError:
+        os.close(file)
+        raise
+    if os.fstat(file).st_nlink:
+        return file
+    os.close(file)
+    return None
+
+
+def _sync_folder(folder: Path) -> None:
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(file)
     finally:
         os.close(file)
 

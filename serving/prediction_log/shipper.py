@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from evertrain.errors import EvertrainError
 from evertrain.orphans import end_with_parent
 from evertrain.storage import Store, attach_store
 from serving.prediction_log.lines import read_lines
 from serving.prediction_log.parts import make_answer_parts, make_label_parts
-from serving.prediction_log.places import ANSWERS, LABELS, note_shipped, waiting_bytes
+from serving.prediction_log.places import ANSWERS, LABELS, note_shipped
 from serving.prediction_log.segments import list_segments, taken
 from serving.retries import Retry
 
 LOOK_SECONDS = 1.0
-MOST_WAITING_BYTES = 1 << 30
-"""So much of the log is kept on this machine while the store doesn't take it; then the oldest answers go."""
-_MAKERS = {ANSWERS: make_answer_parts, LABELS: make_label_parts}
+END_SECONDS = 5.0
+"""So long the shipper has, when its service ends, to ship what was written last."""
+RESTART_SECONDS = 2.0
+UNREADABLE = ".unreadable"
+MakeParts = Callable[[str, Sequence[Mapping[str, Any]]], dict[str, bytes]]
+_MAKERS: Mapping[str, MakeParts] = {ANSWERS: make_answer_parts, LABELS: make_label_parts}
 
 _log = logging.getLogger(__name__)
 
@@ -42,27 +47,36 @@ def ship(folder: Path, store: Store) -> int:
             with taken(segment) as mine:
                 if not mine:
                     continue
-                for key, data in make_parts(segment.stem, read_lines(segment.read_bytes())).items():
+                parts = _make_parts(make_parts, segment)
+                if parts is None:
+                    continue
+                for key, data in parts.items():
                     store.put_if_absent(key, data)
                 segment.unlink()
-                note_shipped(folder)
-                shipped += 1
+                if parts:
+                    note_shipped(folder)
+                    shipped += 1
     return shipped
 
 
-def drop_oldest(folder: Path, most_bytes: int = MOST_WAITING_BYTES) -> int:
-    """Drop the oldest answers while all that waits is over *most_bytes*; labels are never dropped."""
-    dropped = 0
-    excess = waiting_bytes(folder) - most_bytes
-    for segment in list_segments(folder / ANSWERS):
-        if excess <= 0:
-            break
-        with taken(segment) as mine:
-            if mine:
-                excess -= segment.stat().st_size
-                segment.unlink()
-                dropped += 1
-    return dropped
+def _make_parts(make_parts: MakeParts, segment: Path) -> dict[str, bytes] | None:
+    """The parts of a segment; one that none can be made of is put aside, and None given."""
+    data = segment.read_bytes()
+    try:
+        return make_parts(segment.stem, read_lines(data))
+    except (ImportError, MemoryError):
+        raise
+    except Exception as error:  # whatever is wrong with one segment, it must not hold up those behind it
+        aside = segment.with_suffix(UNREADABLE)
+        segment.rename(aside)
+        _log.error(
+            "A part of the prediction log can't be shipped: %s: %s. It is kept as %s; what came after it is "
+            "shipped.",
+            type(error).__name__,
+            error,
+            aside,
+        )
+        return None
 
 
 class ShipperProcess:
@@ -77,60 +91,68 @@ class ShipperProcess:
         self._folder = folder
         self._store = store
         self._process: subprocess.Popen[bytes] | None = None
+        self._due_seconds = 0.0
 
     def look(self) -> None:
-        """Start it if it doesn't run."""
+        """Start it if it doesn't run and wasn't started just now; where it can't be, that is logged."""
         if self._process is not None and self._process.poll() is None:
             return
+        if time.monotonic() < self._due_seconds:
+            return
+        self._due_seconds = time.monotonic() + RESTART_SECONDS
         command = [sys.executable, "-m", "serving.prediction_log.shipper"]
-        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [*command, str(self._folder), str(os.getpid())],
-            env={**os.environ, "EVERTRAIN_STORE": self._store},
-            stdin=subprocess.DEVNULL,
-            # A Ctrl-C in the terminal is the service's to answer.
-            start_new_session=True,
-        )
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                [*command, str(self._folder), str(os.getpid())],
+                env={**os.environ, "EVERTRAIN_STORE": self._store},
+                stdin=subprocess.DEVNULL,
+                # A Ctrl-C in the terminal is the service's to answer.
+                start_new_session=True,
+            )
+        except OSError as error:
+            _log.warning("The prediction log waits on this machine: no process can be started: %s.", error)
 
     def end(self) -> None:
-        """End it; what isn't shipped is shipped by the next one."""
+        """Let it ship what was written last, and end it; what isn't shipped is shipped by the next one."""
         if self._process is not None:
             self._process.terminate()
             try:
-                self._process.wait(5)
+                self._process.wait(END_SECONDS)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
 
 
-def run(folder: Path, store: Store, wait: Callable[[], None]) -> None:
-    """Ship for ever; what fails is told once and tried again."""
+def run(folder: Path, store: Store, is_over: Callable[[], bool]) -> None:
+    """Ship until *is_over*, which waits a while each time, and then once more.
+
+    What fails is told once and tried again; a store that has just failed is not asked at the end.
+    """
     retry = Retry("Can't ship the prediction log", time.monotonic)
+    over = False
     while True:
-        retry.attempt(lambda: _look(folder, store))
-        wait()
+        retry.attempt(lambda: _ship_all(folder, store))
+        if over:
+            return
+        over = is_over()
 
 
-def _look(folder: Path, store: Store) -> None:
-    try:
-        ship(folder, store)
-    finally:
-        dropped = drop_oldest(folder)
-        if dropped:
-            _log.warning(
-                "Dropped %d files of logged answers: the store takes none and no room is left.", dropped
-            )
+def _ship_all(folder: Path, store: Store) -> None:
+    ship(folder, store)
 
 
 def main() -> None:
     """Be the shipper of the folder and the process that the arguments name."""
     folder, parent = Path(sys.argv[1]), int(sys.argv[2])
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
+    # Waited for, not handled: what is being shipped is shipped. Before any thread begins, which inherits it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     end_with_parent(parent)
     try:
         store = attach_store(os.environ["EVERTRAIN_STORE"])
     except EvertrainError as error:
         raise SystemExit(error.message) from error
-    run(folder, store, lambda: time.sleep(LOOK_SECONDS))
+    run(folder, store, lambda: signal.sigtimedwait({signal.SIGTERM}, LOOK_SECONDS) is not None)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import Any
 from evertrain.predictions import Prediction
 from evertrain.records import Signature
 from serving.fleet import Served
-from serving.problems import encode_json
+from serving.problems import encode_answer
 from serving.protocols import JSON, Asked, Call, Protocol, Spelled
 from serving.protocols.csv_rows import read_csv
 from serving.protocols.json_forms import parse_rows
@@ -25,9 +25,9 @@ def spell_answer(_asked: Asked, served: Served, prediction: Prediction, _call: C
     signature = served.bundle.signature
     answer: dict[str, Any] = {"predictions": prediction.labels(signature)}
     if prediction.probabilities is not None:
-        answer["probabilities"] = prediction.probabilities.tolist()
+        answer["probabilities"] = prediction.probabilities
         answer["classes"] = signature.classes
-    return Spelled(encode_json(answer))
+    return Spelled(encode_answer(answer))
 
 
 MLFLOW_SCORING = Protocol(frozenset({JSON, CSV}), _read, spell_answer)

@@ -12,7 +12,7 @@ from evertrain.errors import InvalidInput
 from evertrain.predictions import Prediction
 from evertrain.records import Feature, Signature
 from serving.fleet import Served
-from serving.problems import TOO_LARGE, Refusal, encode_json
+from serving.problems import TOO_LARGE, Refusal, encode_answer
 from serving.protocols import JSON, Asked, Call, Columns, Protocol, Spelled
 from serving.protocols.v2_tensors import DATATYPES, datatype_of, read_bytes, read_data, write_bytes
 from serving.strict_json import name_of, read_json, refuse_constants, refuse_unknown_keys, show
@@ -212,12 +212,12 @@ def _spell(asked: Asked, served: Served, prediction: Prediction, _call: Call) ->
             pieces.append(write_bytes(datatype, values))
             output["parameters"] = {"binary_data_size": len(pieces[-1])}
         else:
-            output["data"] = values.reshape(-1).tolist() if isinstance(values, np.ndarray) else values
+            output["data"] = values.reshape(-1) if isinstance(values, np.ndarray) else values
         outputs.append(output)
     head: dict[str, Any] = {"model_name": served.name, "model_version": str(served.version)}
     if wanted.id is not None:
         head["id"] = wanted.id
-    body = encode_json({**head, "outputs": outputs})
+    body = encode_answer({**head, "outputs": outputs})
     if not pieces:
         return Spelled(body)
     length = ((HEADER_LENGTH, str(len(body)).encode()),)

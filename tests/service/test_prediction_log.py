@@ -20,11 +20,11 @@ from evertrain.serving_plan import ServingPlan
 from evertrain.storage import open_store
 from serving.app import create_app
 from serving.fleet import Fleet, Served
-from serving.prediction_log import segments, shipper
+from serving.prediction_log import segments
 from serving.prediction_log.places import ANSWERS, LABELS, read_shipped_at, waiting_bytes
 from serving.prediction_log.recorder import PredictionLog, is_sampled
 from serving.prediction_log.segments import SegmentWriter, list_segments, taken
-from serving.prediction_log.shipper import drop_oldest, ship
+from serving.prediction_log.shipper import ship
 from serving.recorder import Answered, LateLabel, LogCounts
 
 BOUND_SECONDS = 20
@@ -284,20 +284,6 @@ def test_half_a_line_is_not_there(folder, served, store):
     assert [row["prediction_id"] for row in kept_rows(store)] == ["r1/0"]
 
 
-def test_without_room_the_oldest_answers_go_and_labels_stay(folder, served):
-    """What waits is bounded: the newest answers and every label are kept."""
-    for number in range(4):
-        write(folder, answered(served, f"r{number}"))
-    PredictionLog(folder).record_labels("flights", [LateLabel("r/0", "Yes")])
-    kept = list_segments(folder / ANSWERS)[2:]
-    room = sum(path.stat().st_size for path in [*kept, *list_segments(folder / LABELS)])
-
-    assert drop_oldest(folder, room) == 2
-    assert list_segments(folder / ANSWERS) == kept
-    assert drop_oldest(folder, 0) == 2
-    assert len(list_segments(folder / LABELS)) == 1
-
-
 def test_old_and_large_segments_are_closed(folder, monkeypatch):
     """A segment ends by size or by age, so that what it holds comes into the store."""
     writer = SegmentWriter(folder)
@@ -341,4 +327,3 @@ def test_the_app_tells_its_recorder(folder, bundle_of, asker, store):
     identity = answer.headers["x-evertrain-request-id"]
     assert [row["prediction_id"] for row in kept_rows(store)] == [f"{identity}/{row}" for row in range(4)]
     assert [row["prediction"] for row in kept_rows(store)] == answer.json()["predictions"]
-    assert shipper.MOST_WAITING_BYTES > segments.MOST_BYTES

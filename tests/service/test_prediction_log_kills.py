@@ -133,3 +133,28 @@ def test_a_shipper_that_dies_is_brought_back(store, tmp_path, constant_bundle, p
     service.end()
 
     assert not psutil.pid_exists(second)
+
+
+@pytest.mark.e2e
+@pytest.mark.fault
+def test_a_store_that_takes_no_log_costs_no_answer(store, tmp_path, constant_bundle, promote, row):
+    """All is answered and waits on this machine; once the store takes it again, it is there, once."""
+    promote(store, "flights", 1, constant_bundle(store, 0.25))
+    in_the_way = Path(store.where) / "predictions"
+    in_the_way.write_text("not a folder")
+    service = Service(store, tmp_path / "home", 1)
+    with httpx.Client(base_url=service.address, timeout=BOUND_SECONDS) as client:
+        answers = [client.post("/invocations", json={"inputs": [row]}) for _ in range(20)]
+    service.end()
+    assert {answer.status_code for answer in answers} == {200}
+    log = tmp_path / "home" / "serving" / "log"
+    assert len(list_segments(log / ANSWERS)) == 1
+
+    in_the_way.unlink()
+    again = Service(store, tmp_path / "home", 1)
+    deadline = time.monotonic() + BOUND_SECONDS
+    while list_segments(log / ANSWERS) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    again.end()
+    kept = [kept["request_id"] for kept in kept_rows(store)]
+    assert kept == [answer.headers["x-evertrain-request-id"] for answer in answers]

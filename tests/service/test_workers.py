@@ -22,7 +22,7 @@ from evertrain.settings import read_settings
 from serving.server import run
 run(["flights"], read_settings(), host="127.0.0.1", port=0, workers=int(sys.argv[1]))
 """
-BOUND_SECONDS = 30
+BOUND_SECONDS = 90
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-SCRIPTS = ("batch", "deploy", "drift", "snapshots", "training", "validation")
+SCRIPTS = ("batch", "conversion", "deploy", "drift", "serving", "snapshots", "training", "validation")
 Load = Callable[[str], ModuleType]
 
 
@@ -23,7 +23,7 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     yield importlib.import_module
     for name in set(sys.modules) - before:
-        if name.split(".")[0] in (*SCRIPTS, "measuring", "peers"):
+        if name.split(".")[0] in (*SCRIPTS, "claims", "many_pipelines", "measuring", "peers"):
             del sys.modules[name]
 
 
@@ -33,6 +33,16 @@ def test_the_readme_tells_what_the_result_file_holds(name: str, load: Load) -> N
     figures = json.loads((BENCHMARKS / "results" / f"{name}.json").read_text())
 
     assert load(name).spell_section(figures) in (BENCHMARKS / "README.md").read_text()
+
+
+def test_the_readme_tells_every_claim_that_was_proved(load: Load) -> None:
+    """The table of claims is what the proofs' own files say, and each proof has one or none."""
+    claims = load("claims")
+
+    assert claims.spell_section(claims.read_claims()) in (BENCHMARKS / "README.md").read_text()
+    assert {path.stem for path in (BENCHMARKS / "results").glob("[A-Z]*.json")} <= {
+        path.stem for path in (BENCHMARKS / "full").glob("[A-Z]*.py")
+    }
 
 
 def test_a_section_is_replaced_and_the_rest_of_the_page_stays(load: Load, tmp_path: Path) -> None:
