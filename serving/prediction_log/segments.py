@@ -100,11 +100,8 @@ def taken(segment: Path) -> Iterator[bool]:
         yield False
         return
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # Whoever had it before may have shipped and removed it.
-        yield segment.exists()
-    except BlockingIOError:
-        yield False
+        yield _lock(file) and segment.exists()
     finally:
         os.close(file)
 
@@ -112,18 +109,21 @@ def taken(segment: Path) -> Iterator[bool]:
 def _make_locked(segment: Path) -> int | None:
     """Make a segment; None if a shipper came upon it before it was locked: it takes it for an empty one."""
     file = os.open(segment, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+    made = False
+    try:
+        made = _lock(file) and os.fstat(file).st_nlink > 0
+    finally:
+        if not made:
+            os.close(file)
+    return file if made else None
+
+
+def _lock(file: int) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        os.close(file)
-        return None
-    except OSError:
-        os.close(file)
-        raise
-    if os.fstat(file).st_nlink:
-        return file
-    os.close(file)
-    return None
+        return False
+    return True
 
 
 def _sync_folder(folder: Path) -> None:
