@@ -30,6 +30,8 @@ def service(asker, bundle_of):
         ("deflate", zlib.compress(BODY)),
         ("identity", BODY),
     ],
+    # gzip notes the time: without names no two workers would collect the same tests.
+    ids=["gzip", "x-gzip", "GZIP", "deflate", "identity"],
 )
 def test_packed_rows_are_rows(service, coding, packed):
     """Gzip and deflate mean what was packed."""
@@ -47,7 +49,9 @@ def test_other_codings_are_415(service, coding):
 
 
 @pytest.mark.parametrize(
-    "packed", [BODY, b"", gzip.compress(BODY)[:-3], gzip.compress(BODY) + b"x", gzip.compress(BODY)[2:]]
+    "packed",
+    [BODY, b"", gzip.compress(BODY)[:-3], gzip.compress(BODY) + b"x", gzip.compress(BODY)[2:]],
+    ids=["plain", "nothing", "cut off", "longer", "beheaded"],
 )
 def test_what_is_not_packed_is_400(service, packed):
     """Bytes that aren't gzip, that end too soon, or that go on behind it."""
