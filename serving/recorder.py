@@ -46,7 +46,10 @@ class LateLabel(NamedTuple):
 
 
 class LogCounts(NamedTuple):
-    """What became of one pipeline's answered rows in this process, since its start."""
+    """What became of one pipeline's answered rows in this process, since its start.
+
+    A row that was logged is dropped too where this machine had no more room before the store took it.
+    """
 
     logged: int = 0
     sampled_out: int = 0

@@ -25,9 +25,12 @@ LOOK_SECONDS = 1.0
 END_SECONDS = 5.0
 """So long the shipper has, when its service ends, to ship what was written last."""
 RESTART_SECONDS = 2.0
+NICENESS = 5
+"""Where they share a core, whoever waits for an answer goes first."""
 UNREADABLE = ".unreadable"
 MakeParts = Callable[[str, Sequence[Mapping[str, Any]]], dict[str, bytes]]
-_MAKERS: Mapping[str, MakeParts] = {ANSWERS: make_answer_parts, LABELS: make_label_parts}
+_MAKERS: Mapping[str, MakeParts] = {LABELS: make_label_parts, ANSWERS: make_answer_parts}
+"""Labels first: they are few, and whoever brought them was told that they are kept."""
 
 _log = logging.getLogger(__name__)
 
@@ -148,6 +151,7 @@ def main() -> None:
     # Waited for, not handled: what is being shipped is shipped. Before any thread begins, which inherits it.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     end_with_parent(parent)
+    os.nice(NICENESS)
     try:
         store = attach_store(os.environ["EVERTRAIN_STORE"])
     except EvertrainError as error:

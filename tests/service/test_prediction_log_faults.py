@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import time
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from evertrain.columns import encode_inputs
+from evertrain.errors import StorageError
 from serving.fleet import Served
 from serving.prediction_log import recorder, segments
 from serving.prediction_log.lines import read_lines, spell_labels
@@ -134,6 +136,18 @@ def test_labels_are_in_no_file_that_a_shipper_removes(folder, store, monkeypatch
         pass
     ship(folder, store)
     assert [row["prediction_id"] for row in kept_rows(store, "labels")] == ["r/0"]
+
+
+def test_labels_wait_for_no_answers(folder, served, store):
+    """A store that takes no answers has the labels all the same."""
+    Path(store.where, "predictions").write_text("not a folder")
+    with PredictionLog(folder) as log:
+        log.record_labels("flights", [LateLabel("r/0", "Yes")])
+        log.record_answer(answered(served))
+    with pytest.raises(StorageError):
+        ship(folder, store)
+
+    assert [row["label"] for row in kept_rows(store, "labels")] == ["Yes"]
 
 
 def test_large_requests_that_wait_are_bounded(folder, served):
