@@ -34,7 +34,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def trial(_number: int) -> dict[str, int]:
-    """Train two forests, serve them, and go to and fro between them while they are asked."""
+    """Train two forests, serve them, and go back and forth between them while they are asked."""
     with tempfile.TemporaryDirectory(prefix="evertrain-R3-") as home:
         for as_of in ("2013-05-01", "2013-06-01"):
             train(home, as_of)
