@@ -11,6 +11,8 @@ import orjson
 from starlette.responses import Response
 
 PROBLEM_TYPE = "application/problem+json"
+DETAIL_CHARACTERS, FIELD_CHARACTERS = 2_000, 200
+"""So much of a problem is told: a caller's column may have a name as long as a body."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,8 @@ class Refusal(Exception):
     ) -> None:
         super().__init__(detail)
         self.kind = kind
-        self.detail = detail
-        self.field = field
+        self.detail = _cut(detail, DETAIL_CHARACTERS)
+        self.field = None if field is None else _cut(field, FIELD_CHARACTERS)
         self.headers = dict(headers or {})
 
     def document(self) -> dict[str, Any]:
@@ -80,6 +82,10 @@ class Refusal(Exception):
         """The whole answer, with further members."""
         body = encode_json(self.document() | more)
         return Response(body, self.kind.status, headers=self.headers, media_type=PROBLEM_TYPE)
+
+
+def _cut(text: str, characters: int) -> str:
+    return text if len(text) <= characters else f"{text[: characters - 1]}…"
 
 
 def encode_answer(value: Any) -> bytes:

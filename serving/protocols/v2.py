@@ -54,7 +54,8 @@ def _split(call: Call) -> tuple[bytes, bytes | None]:
     length = call.headers.get(HEADER_LENGTH)
     if length is None:
         return call.body, None
-    if not length.isdigit() or int(length) > len(call.body):
+    # A number of over 4,300 digits isn't read at all.
+    if not length.isdigit() or len(length) > 20 or int(length) > len(call.body):
         raise InvalidInput(
             f"Inference-Header-Content-Length is {length.decode('latin-1')[:20]!r}; expected how many of the "
             f"body's {len(call.body)} bytes are JSON.",
@@ -65,7 +66,8 @@ def _split(call: Call) -> tuple[bytes, bytes | None]:
 
 def _read_inputs(inputs: Any, raw: bytes | None, signature: Signature, max_rows: int) -> Columns:
     if not isinstance(inputs, list) or not inputs:
-        raise InvalidInput(f"inputs is {name_of(inputs)}; expected a list of tensors.", field="inputs")
+        found = "an empty list" if inputs == [] else name_of(inputs)
+        raise InvalidInput(f"inputs is {found}; expected a list of tensors.", field="inputs")
     features = {feature.name: feature for feature in signature.features}
     passed_over = {*signature.ignored, *signature.entity, signature.target, signature.timestamp}
     columns: Columns = {}

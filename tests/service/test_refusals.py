@@ -161,6 +161,23 @@ def test_many_wrong_columns_are_not_all_listed(asker, bundle_of):
     assert "and 490 more" in answer.json()["detail"]
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"%s": 1, "instances": [[1]]}' % (b"x" * 900_000),
+        b'{"instances": [{"%s": 1, "%s": 1}]}' % (b"x" * 400_000, b"x" * 400_000),
+        b'{"instances": [{"distance": 1, "carrier": "", "night flight": 1, "departs": "%s"}]}'
+        % (b"x" * 900_000),
+    ],
+)
+def test_a_long_name_is_cut(asker, bundle_of, body):
+    """A problem doesn't send back all that a caller sent."""
+    answer = asker(bundle_of()).post(body)
+
+    assert answer.status_code == 422
+    assert len(answer.content) < 4_000
+
+
 def test_a_lone_surrogate_in_a_name_is_spelled_back(asker, bundle_of):
     """An unknown column whose name is no text is refused in JSON that can be read."""
     answer = asker(bundle_of()).post(rb'{"dataframe_records": [{"\ud800": 1}]}')

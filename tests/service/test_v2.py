@@ -257,7 +257,7 @@ def wrong_bytes():
     yield "carrier", *pack(inputs, raw.replace(b"UA", b"\xff\xff"))
     yield "night flight", *pack(inputs, raw.replace(b"\1\0", b"\2\0"))
     body, _ = pack(inputs, raw)
-    for length in ("-1", "x", "1e3", str(len(body) + 1), ""):
+    for length in ("-1", "x", "1e3", str(len(body) + 1), "", "9" * 5000):
         yield "inference-header-content-length", body, {"inference_header_content_length": length}
 
 

@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-SCRIPTS = ("batch", "conversion", "deploy", "drift", "serving", "snapshots", "training", "validation")
+SCRIPTS = ("batch", "conversion", "deploy", "drift", "snapshots", "training", "validation")
 Load = Callable[[str], ModuleType]
 
 
