@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from fastapi import FastAPI, Request, Response
-from fastapi.routing import APIRoute
+from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from evertrain.errors import ModelNotReady
 from serving.admission import Admission
-from serving.endpoints import STABLE, Desk, FeedbackEndpoint, Find, ScoringEndpoint, as_refusal
+from serving.endpoints import Desk, FeedbackEndpoint, ScoringEndpoint
 from serving.fleet import Fleet, Served
-from serving.metrics import MEDIA_TYPE as METRICS_MEDIA_TYPE
+from serving.looks import Looks
 from serving.metrics import ServiceMetrics
-from serving.openapi import SCORING_ROUTES, RouteDescription, describe
-from serving.problems import NO_ROUTE, UNKNOWN_MODEL, WRONG_METHOD, Refusal, encode_json
-from serving.protocols import Protocol
+from serving.problems import NO_ROUTE, WRONG_METHOD, Refusal
 from serving.protocols.mlflow_scoring import MLFLOW_SCORING
 from serving.protocols.v1_predict import V1_PREDICT
-from serving.protocols.v2 import V2, describe_model
+from serving.protocols.v2 import V2
 from serving.recorder import KeepsNothing, Recorder
 from serving.scoring import Limits
 
-EXTENSIONS = ["binary_tensor_data"]
+Look = Callable[..., Awaitable[Response]]
+DOCUMENT = "/openapi.json"
 
 
-def create_app(fleet: Fleet, limits: Limits | None = None, recorder: Recorder | None = None) -> FastAPI:
+def create_app(fleet: Fleet, limits: Limits | None = None, recorder: Recorder | None = None) -> ShortWay:
     """Make the service that answers from *fleet*; whoever fills the fleet is started elsewhere.
 
     Args:
@@ -38,48 +37,29 @@ def create_app(fleet: Fleet, limits: Limits | None = None, recorder: Recorder | 
         limits: What one request may hold; by default 1 MiB and 1,000 rows.
         recorder: Is told of answers and labels; None: nobody is.
     """
-    app = FastAPI(
-        title="evertrain",
-        summary="Answers from the champion's bundle.",
-        redirect_slashes=False,
-        redoc_url=None,
-        swagger_ui_oauth2_redirect_url=None,
-    )
     recorder = recorder or KeepsNothing()
     metrics = ServiceMetrics(fleet, recorder)
-    desk = Desk(fleet, limits or Limits(), metrics, recorder, Admission())
-    _add_scoring(app, desk)
-    _add_looks(app, _Looks(fleet, metrics))
-    app.add_exception_handler(HTTPException, _answer_http_error)
-    return app
-
-
-class DirectRoute(APIRoute):
-    """A route that FastAPI documents and an ASGI application answers."""
-
-    direct: ASGIApp
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request that matched."""
-        if scope["method"] != "POST":
-            raise HTTPException(405, headers={"Allow": "POST"})
-        await self.direct(scope, receive, send)
+    scoring = _scoring(Desk(fleet, limits or Limits(), metrics, recorder, Admission()))
+    looks = _looks(Looks(fleet, metrics))
+    return ShortWay(scoring, [*map(_look_route, looks.items()), *_documentation(looks)])
 
 
 class ShortWay:
-    """Takes scoring requests to their endpoints past everything that frameworks do for the others.
+    """Takes scoring requests to their endpoints past all that a framework does for the others.
 
-    An empty endpoint of FastAPI takes 145 microseconds, three times what a model in ONNX does.
+    An empty endpoint of a framework takes three times what a model in ONNX does.
 
     Args:
-        app: Answers whatever isn't a scoring request.
+        scoring: Answers POST, by path.
+        others: The other routes.
     """
 
-    def __init__(self, app: FastAPI) -> None:
-        self._app = app
-        direct = [route for route in app.routes if isinstance(route, DirectRoute)]
-        self._plain = {route.path: route.direct for route in direct if "{" not in route.path}
-        self._named = [(_pattern(route.path), route.direct) for route in direct if "{" in route.path]
+    def __init__(self, scoring: Mapping[str, ASGIApp], others: Sequence[BaseRoute]) -> None:
+        self._plain = {path: answer for path, answer in scoring.items() if "{" not in path}
+        self._named = [(_pattern(path), answer) for path, answer in scoring.items() if "{" in path]
+        self.routes = [*(Route(path, each, methods=["POST"]) for path, each in scoring.items()), *others]
+        self._app = Starlette(routes=self.routes, exception_handlers={HTTPException: _answer_http_error})
+        self._app.router.redirect_slashes = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -101,189 +81,67 @@ def _pattern(path: str) -> re.Pattern[str]:
     return re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(path)))
 
 
-def _add_scoring(app: FastAPI, desk: Desk) -> None:
+def _scoring(desk: Desk) -> dict[str, ASGIApp]:
     fleet = desk.fleet
 
     def by_name(parameters: Mapping[str, str]) -> Served:
         return fleet.find(parameters["name"])
 
     def by_version(parameters: Mapping[str, str]) -> Served:
-        return _of_version(fleet.find(parameters["name"]), parameters["version"])
+        return fleet.find(parameters["name"], parameters["version"])
 
-    def add(path: str, direct: ASGIApp) -> None:
-        described: RouteDescription = SCORING_ROUTES[path]
-        route = DirectRoute(
-            path,
-            _answered_directly,
-            methods=["POST"],
-            name=described.name,
-            response_class=Response,
-            responses=described.responses,
-            openapi_extra=described.extra,
-            description=described.summary,
-        )
-        route.direct = direct
-        app.router.routes.append(route)
-
-    scoring: list[tuple[str, Protocol, Find]] = [
-        ("/invocations", MLFLOW_SCORING, lambda _: fleet.find_only()),
-        ("/models/{name}/invocations", MLFLOW_SCORING, by_name),
-        ("/v1/models/{name}:predict", V1_PREDICT, by_name),
-        ("/v2/models/{name}/infer", V2, by_name),
-        ("/v2/models/{name}/versions/{version}/infer", V2, by_version),
-    ]
-    for path, protocol, find in scoring:
-        add(path, ScoringEndpoint(desk, protocol, find))
-    add("/models/{name}/feedback", FeedbackEndpoint(desk))
-
-
-async def _answered_directly() -> None:
-    """Stand in FastAPI's documentation for an endpoint that `DirectRoute` calls itself."""
-
-
-def _add_looks(app: FastAPI, looks: _Looks) -> None:
-    def add(path: str, endpoint: Callable[..., Any], *methods: str) -> None:
-        app.add_api_route(
-            path, endpoint, methods=[*methods] or ["GET"], response_class=Response, **describe(path)
-        )
-
-    add("/health/live", looks.live)
-    add("/health/ready", looks.ready)
-    add("/ping", looks.ping)
-    add("/metrics", looks.metrics)
-    add("/models/{name}", looks.model)
-    add("/v2", looks.v2_server)
-    add("/v2/health/live", looks.v2_live)
-    add("/v2/health/ready", looks.v2_ready)
-    add("/v2/models/{name}", looks.v2_model)
-    add("/v2/models/{name}/versions/{version}", looks.v2_model_version)
-    add("/v2/models/{name}/ready", looks.v2_model_ready)
-    add("/v2/models/{name}/versions/{version}/ready", looks.v2_version_ready)
-    add("/v1/models", looks.v1_models)
-    add("/v1/models/{name}", looks.v1_model)
-
-
-class _Looks:
-    """What can be looked at; FastAPI shows the docstrings in its documentation."""
-
-    def __init__(self, fleet: Fleet, metrics: ServiceMetrics) -> None:
-        self._fleet = fleet
-        self._metrics = metrics
-
-    async def live(self) -> Response:
-        """Whether the service runs."""
-        return _answer({"status": "live"})
-
-    async def ready(self) -> Response:
-        """Whether every model is verified, loaded and warm."""
-        return self._checked({"status": "ready"})
-
-    async def ping(self) -> Response:
-        """The same as `/health/ready`, under the name that MLflow's and SageMaker's clients ask for."""
-        return await self.ready()
-
-    async def metrics(self) -> Response:
-        """What Prometheus scrapes: requests, rows, models, the log, the store's freshness, the process."""
-        # In a thread: it reads /proc, and the requests under way shouldn't wait for that.
-        return Response(await run_in_threadpool(self._metrics.render), media_type=METRICS_MEDIA_TYPE)
-
-    async def model(self, name: str) -> Response:
-        """Which version answers under this name, and what it is asked with."""
-        return self._looked_at(name, _describe)
-
-    async def v2_server(self) -> Response:
-        """V2: what this server is."""
-        return _answer({"name": "evertrain", "version": _version(), "extensions": EXTENSIONS})
-
-    async def v2_live(self) -> Response:
-        """V2: whether the service runs."""
-        return _answer({"live": True})
-
-    async def v2_ready(self) -> Response:
-        """V2: whether every model is verified, loaded and warm."""
-        return self._checked({"ready": True})
-
-    async def v2_model(self, name: str) -> Response:
-        """V2: the model's tensors."""
-        return self._looked_at(name, describe_model)
-
-    async def v2_model_version(self, name: str, version: str) -> Response:
-        """V2: the tensors of a version, if it is the one that answers."""
-        return self._looked_at(name, describe_model, version)
-
-    async def v2_model_ready(self, name: str) -> Response:
-        """V2: whether the model answers."""
-        return self._looked_at(name, _ready)
-
-    async def v2_version_ready(self, name: str, version: str) -> Response:
-        """V2: whether a version answers."""
-        return self._looked_at(name, _ready, version)
-
-    async def v1_models(self) -> Response:
-        """V1: the models that answer, as KServe lists them."""
-        return _answer({"models": [served.name for served in self._fleet.loaded()]})
-
-    async def v1_model(self, name: str) -> Response:
-        """V1: whether the model answers, as KServe and as TensorFlow Serving say it."""
-        return self._looked_at(name, _v1_status)
-
-    def _checked(self, answer: Mapping[str, Any]) -> Response:
-        try:
-            self._fleet.check_ready()
-        except ModelNotReady as error:
-            return as_refusal(error).response()
-        return _answer(answer)
-
-    def _looked_at(
-        self, name: str, spell: Callable[[Served], Mapping[str, Any]], version: str | None = None
-    ) -> Response:
-        try:
-            served = self._fleet.find(name)
-            return _answer(spell(served if version is None else _of_version(served, version)))
-        except (Refusal, ModelNotReady) as error:
-            return as_refusal(error).response()
-
-
-def _of_version(served: Served, version: str) -> Served:
-    if str(served.version) != version:
-        raise Refusal(
-            UNKNOWN_MODEL,
-            f"Version {version[:20]!r} of {served.name} doesn't answer here; version {served.version} does.",
-            field="version",
-        )
-    return served
-
-
-def _describe(served: Served) -> dict[str, Any]:
-    bundle = served.bundle
-    facts = {"version": served.version, "bundle": bundle.digest, "runtime": bundle.runtime}
     return {
-        "name": served.name,
-        **facts,
-        "generation": served.generation,
-        "arms": [{"arm": STABLE, "weight": 100, **facts}],
-        "signature": bundle.signature.model_dump(mode="json"),
+        "/invocations": ScoringEndpoint(desk, MLFLOW_SCORING, lambda _: fleet.find_only()),
+        "/models/{name}/invocations": ScoringEndpoint(desk, MLFLOW_SCORING, by_name),
+        "/v1/models/{name}:predict": ScoringEndpoint(desk, V1_PREDICT, by_name),
+        "/v2/models/{name}/infer": ScoringEndpoint(desk, V2, by_name),
+        "/v2/models/{name}/versions/{version}/infer": ScoringEndpoint(desk, V2, by_version),
+        "/models/{name}/feedback": FeedbackEndpoint(desk),
     }
 
 
-def _ready(served: Served) -> dict[str, Any]:
-    return {"name": served.name, "ready": True}
+def _looks(looks: Looks) -> dict[str, Look]:
+    return {
+        "/health/live": looks.live,
+        "/health/ready": looks.ready,
+        "/ping": looks.ping,
+        "/metrics": looks.metrics,
+        "/models/{name}": looks.model,
+        "/v2": looks.v2_server,
+        "/v2/health/live": looks.v2_live,
+        "/v2/health/ready": looks.v2_ready,
+        "/v2/models/{name}": looks.v2_model,
+        "/v2/models/{name}/versions/{version}": looks.v2_model_version,
+        "/v2/models/{name}/ready": looks.v2_model_ready,
+        "/v2/models/{name}/versions/{version}/ready": looks.v2_version_ready,
+        "/v1/models": looks.v1_models,
+        "/v1/models/{name}": looks.v1_model,
+    }
 
 
-def _v1_status(served: Served) -> dict[str, Any]:
-    status = {"error_code": "OK", "error_message": ""}
-    version = {"version": str(served.version), "state": "AVAILABLE", "status": status}
-    return {**_ready(served), "model_version_status": [version]}
+def _look_route(item: tuple[str, Look]) -> Route:
+    path, look = item
+
+    async def answer(request: Request) -> Response:
+        return await look(**request.path_params)
+
+    return Route(path, answer, methods=["GET"])
 
 
-def _version() -> str:
-    from importlib.metadata import version
+def _documentation(looks: Mapping[str, Look]) -> list[Route]:
+    """The routes that describe the others; what makes them is loaded for the first who asks."""
 
-    return version("evertrain")
+    async def document(_: Request) -> Response:
+        from serving.openapi.document import spell_document
 
+        return Response(await run_in_threadpool(spell_document, looks), media_type="application/json")
 
-def _answer(value: Mapping[str, Any]) -> Response:
-    return Response(encode_json(value), media_type="application/json")
+    async def page(_: Request) -> Response:
+        from serving.openapi.document import make_page
+
+        return HTMLResponse(await run_in_threadpool(make_page, DOCUMENT))
+
+    return [Route(DOCUMENT, document, methods=["GET"]), Route("/docs", page, methods=["GET"])]
 
 
 async def _answer_http_error(request: Request, error: Exception) -> Response:

@@ -122,7 +122,6 @@ class ScoringEndpoint:
                 seconds=seconds,
                 columns=scored.columns,
                 prediction=scored.prediction,
-                body_bytes=scored.body_bytes,
             )
         )
 

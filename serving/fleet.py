@@ -59,11 +59,11 @@ class Fleet:
         """The last reading of each journal that was ever read, by model."""
         return dict(self._readings)
 
-    def find(self, name: str) -> Served:
-        """The model *name*.
+    def find(self, name: str, version: str | None = None) -> Served:
+        """The model *name*, and of it *version* where that matters.
 
         Raises:
-            Refusal: No such model here; the ones that are here are listed.
+            Refusal: No such model here, or another version of it; what there is, is told.
             ModelNotReady: It is known, but no version of it is loaded yet.
         """
         models = self._models
@@ -72,6 +72,12 @@ class Fleet:
         served = models[name]
         if served is None:
             raise ModelNotReady(f"{name} has no verified version loaded yet; ask again shortly.", name=name)
+        if version is not None and version != str(served.version):
+            raise Refusal(
+                UNKNOWN_MODEL,
+                f"Version {version[:20]!r} of {name} doesn't answer here; version {served.version} does.",
+                field="version",
+            )
         return served
 
     def find_only(self) -> Served:

@@ -24,7 +24,6 @@ class Answered:
         seconds: From the request's headers to its answer.
         columns: The features' raw values by name, n each.
         prediction: The answer to the n rows.
-        body_bytes: How long the request's body was: how much memory its rows take while they wait.
     """
 
     served: Served
@@ -35,7 +34,6 @@ class Answered:
     seconds: float
     columns: Mapping[str, Sequence[Any]]
     prediction: Prediction
-    body_bytes: int = 0
 
 
 class LateLabel(NamedTuple):

@@ -26,12 +26,11 @@ class Limits:
 
 
 class Scored(NamedTuple):
-    """The rows of a call, what the model said of them, that as the caller wants it, and the call's length."""
+    """The rows of a call, what the model said of them, and that as the caller wants it."""
 
     columns: Columns
     prediction: Prediction
     spelled: Spelled
-    body_bytes: int
 
 
 def score(served: Served, protocol: Protocol, call: Call, max_rows: int) -> Scored:
@@ -44,7 +43,7 @@ def score(served: Served, protocol: Protocol, call: Call, max_rows: int) -> Scor
         asked = protocol.read(call, served.bundle.signature, max_rows)
         prediction = _predict(served, asked.columns)
         spelled = protocol.spell(asked, served, prediction, call)
-        return Scored(asked.columns, prediction, spelled, len(call.body))
+        return Scored(asked.columns, prediction, spelled)
     except InvalidInput as error:
         raise Refusal(INVALID_INPUT, error.message, field=error.field) from error
 

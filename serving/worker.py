@@ -134,11 +134,11 @@ def make_server(
     """
     import uvicorn
 
-    from serving.app import ShortWay, create_app
+    from serving.app import create_app
     from serving.connections import fitted_patience, patient_protocol
     from serving.guard import Guard
 
-    app = ShortWay(create_app(fleet, limits, recorder))
+    app = create_app(fleet, limits, recorder)
     config = uvicorn.Config(
         app if keys is None else Guard(app, keys),
         http=patient_protocol(patience or fitted_patience()),

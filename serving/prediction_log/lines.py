@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import logging
 from collections.abc import Sequence
-from typing import Any
+from math import isnan
+from typing import Any, cast
 
 import numpy as np
+import orjson
 
-from evertrain.columns import is_missing
 from evertrain.records import Feature
 from evertrain.spelling import spell_categories
 from serving.fleet import Served
-from serving.problems import encode_answer
+from serving.prediction_log.reading import SLOW_MARK
+from serving.problems import encode_json
 from serving.recorder import Answered, LateLabel
-
-_log = logging.getLogger(__name__)
 
 
 def name_model(served: Served) -> str:
@@ -65,37 +63,30 @@ def spell_labels(pipeline: str, labels: Sequence[LateLabel], at_seconds: float) 
     )
 
 
-def read_lines(data: bytes) -> list[dict[str, Any]]:
-    """The lines in *data*, without the last one if a kill cut it off.
-
-    Others that can't be read, as after a loss of power, are passed over, and the log says how many.
-    """
-    *lines, _cut_off = data.split(b"\n")
-    whole, broken = [], 0
-    for line in lines:
-        try:
-            facts = json.loads(line)
-        except ValueError:
-            broken += 1
-            continue
-        if isinstance(facts, dict):
-            whole.append(facts)
-        else:
-            broken += 1
-    if broken:
-        _log.warning("%d lines of the prediction log can't be read and are passed over.", broken)
-    return whole
-
-
 def _line(facts: dict[str, Any]) -> bytes:
-    return encode_answer(facts) + b"\n"
+    try:
+        return orjson.dumps(facts, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
+    except TypeError:
+        # A lone surrogate, or a whole number beyond 64 bits.
+        return SLOW_MARK + encode_json(_with_lists(facts)) + b"\n"
 
 
-def _plain(feature: Feature, values: Sequence[Any] | np.ndarray) -> list[Any]:
-    if isinstance(values, np.ndarray):
-        if feature.kind == "categorical":
-            # As the model was given it: a 32-bit 0.1 is another category once it is widened.
-            spelled: list[Any] = spell_categories(values).tolist()
-            return spelled
-        return [None if is_missing(value) else value for value in values.tolist()]
-    return list(values)
+def _with_lists(value: Any) -> Any:
+    """*value* with lists instead of arrays, where null stands for NaN as it does in what orjson writes."""
+    if isinstance(value, dict):
+        return {name: _with_lists(each) for name, each in value.items()}
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [_with_lists(each) for each in value]
+    return None if isinstance(value, float) and isnan(value) else value
+
+
+def _plain(feature: Feature, values: Sequence[Any] | np.ndarray) -> Sequence[Any] | np.ndarray:
+    if not isinstance(values, np.ndarray):
+        return values
+    if feature.kind == "categorical":
+        # As the model was given it: a 32-bit 0.1 is another category once it is widened.
+        return cast("list[str]", spell_categories(values).tolist())
+    # Widened, since the shortest spelling of a 32-bit number is another 64-bit one.
+    return values.astype(np.float64) if values.dtype.kind == "f" else values

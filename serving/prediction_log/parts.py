@@ -5,41 +5,80 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from io import BytesIO
+from itertools import chain
 from typing import Any
 
-from evertrain.spelling import MISSING, spell_category
-
-Row = dict[str, Any]
+MISSING = "__missing__"
+"""How the column layer spells no category; that module would bring numpy."""
 FEATURE = "feature."
 PROBABILITY = "probability_"
 COMPRESSION = "zstd(1)"
 LARGEST_INTEGER = 2**63 - 1
+ROWS_AT_ONCE = 4_096
+_TEXT = frozenset({str, type(None)})
+_FLOAT = frozenset({float, type(None)})
 
 
 def make_answer_parts(name: str, lines: Iterable[Mapping[str, Any]]) -> dict[str, bytes]:
-    """Make the parts of a segment of answers.
+    """Make the parts of a segment of answers; only some thousands of its rows are Python's at a time.
 
     Args:
         name: The segment's.
-        lines: As ``read_lines`` gave them.
+        lines: As ``read_lines`` gives them.
 
     Returns:
         By key ``predictions/<pipeline>/<day>/<segment>-<version>.parquet``: a row for each row that was
         answered. The same segment gives the same keys and rows.
     """
-    models: dict[str, Mapping[str, Any]] = {}
-    answers: dict[str, list[Mapping[str, Any]]] = {}
+    parts: dict[str, _AnswerPart] = {}
     for line in lines:
         if "model" in line:
-            models[line["model"]] = line
+            parts.setdefault(line["model"], _AnswerPart(line))
         else:
-            answers.setdefault(line["of"], []).append(line)
-    parts = {}
-    for which, found in answers.items():
-        model = models[which]
-        key = _key("predictions", model["pipeline"], found[0]["at"], f"{name}-{model['version']}")
-        parts[key] = _to_parquet(_answer_columns(model, found))
-    return parts
+            parts[line["of"]].add(line)
+    found = [part for part in parts.values() if part.at_seconds is not None]
+    return {part.key(name): part.to_parquet() for part in found}
+
+
+class _AnswerPart:
+    """The answers of one version, in columns as soon as there are some.
+
+    Args:
+        model: The line that says what they are made of.
+    """
+
+    def __init__(self, model: Mapping[str, Any]) -> None:
+        self._model = model
+        self._waiting: list[Mapping[str, Any]] = []
+        self._rows = 0
+        self._batches: list[Any] = []
+        self.at_seconds: float | None = None
+
+    def add(self, answer: Mapping[str, Any]) -> None:
+        if self.at_seconds is None:
+            self.at_seconds = answer["at"]
+        self._waiting.append(answer)
+        self._rows += len(answer["labels"])
+        if self._rows >= ROWS_AT_ONCE:
+            self._to_columns()
+
+    def key(self, segment: str) -> str:
+        assert self.at_seconds is not None
+        name = f"{segment}-{self._model['version']}"
+        return _key("predictions", self._model["pipeline"], self.at_seconds, name)
+
+    def to_parquet(self) -> bytes:
+        from arro3.core import Table
+
+        self._to_columns()
+        return _write_parquet(Table.from_batches(self._batches))
+
+    def _to_columns(self) -> None:
+        from arro3.core import RecordBatch
+
+        if self._waiting:
+            self._batches.append(RecordBatch.from_pydict(_answer_columns(self._model, self._waiting)))
+        self._waiting, self._rows = [], 0
 
 
 def make_label_parts(name: str, lines: Iterable[Mapping[str, Any]]) -> dict[str, bytes]:
@@ -48,40 +87,61 @@ def make_label_parts(name: str, lines: Iterable[Mapping[str, Any]]) -> dict[str,
     for line in lines:
         pipelines.setdefault(line["pipeline"], []).append(line)
     return {
-        _key("labels", pipeline, found[0]["at"], name): _to_parquet(
-            {
-                "prediction_id": _texts(line["id"] for line in found),
-                "label": _labels([line["label"] for line in found]),
-                "arrived_at": _times(line["at"] for line in found),
-            }
-        )
+        _key("labels", pipeline, found[0]["at"], name): _label_part(found)
         for pipeline, found in pipelines.items()
     }
 
 
-def _answer_columns(model: Mapping[str, Any], answers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    rows = [(answer, row) for answer in answers for row in range(len(answer["labels"]))]
+def _label_part(found: Sequence[Mapping[str, Any]]) -> bytes:
+    from arro3.core import Table
+
+    labels = [line["label"] for line in found]
     columns = {
-        "prediction_id": _texts(f"{answer['id']}/{row}" for answer, row in rows),
-        "request_id": _texts(answer["id"] for answer, _ in rows),
-        "row": _integers(row for _, row in rows),
-        "at": _times(answer["at"] for answer, _ in rows),
-        "pipeline": _texts(model["pipeline"] for _ in rows),
-        "version": _integers(model["version"] for _ in rows),
-        "bundle": _texts(model["bundle"] for _ in rows),
-        "arm": _texts(answer["arm"] for answer, _ in rows),
-        "latency_ms": _numbers(1000 * answer["seconds"] for answer, _ in rows),
-        "entity": _texts(answer["entity"] for answer, _ in rows),
-        "prediction": _labels([answer["labels"][row] for answer, row in rows]),
+        "prediction_id": _texts([line["id"] for line in found]),
+        "label": _labels(labels, labels),
+        "arrived_at": _times([line["at"] for line in found]),
+    }
+    return _write_parquet(Table.from_pydict(columns))
+
+
+def _answer_columns(model: Mapping[str, Any], answers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    counts = [len(answer["labels"]) for answer in answers]
+    rows = sum(counts)
+
+    def of_each(name: str) -> list[Any]:
+        return _repeated([answer[name] for answer in answers], counts)
+
+    places = [row for count in counts for row in range(count)]
+    ids = of_each("id")
+    columns = {
+        "prediction_id": _texts([f"{each}/{row}" for each, row in zip(ids, places, strict=True)]),
+        "request_id": _texts(ids),
+        "row": _array(places, "int64"),
+        "at": _times(of_each("at")),
+        "pipeline": _texts([model["pipeline"]] * rows),
+        "version": _array([model["version"]] * rows, "int64"),
+        "bundle": _texts([model["bundle"]] * rows),
+        "arm": _texts(of_each("arm")),
+        "latency_ms": _array(_repeated([1000 * answer["seconds"] for answer in answers], counts), "float64"),
+        "entity": _texts(of_each("entity")),
+        "prediction": _labels(_chained(answer["labels"] for answer in answers), model["classes"] or (0.0,)),
     }
     if answers[0]["scores"] is not None:
+        scores = _chained(answer["scores"] for answer in answers)
         for place, label in enumerate(model["classes"]):
-            scores = _numbers(answer["scores"][row][place] for answer, row in rows)
-            columns[f"{PROBABILITY}{spell_category(label)}"] = scores
+            columns[f"{PROBABILITY}{_spell(label)}"] = _numbers([each[place] for each in scores])
     for place, (name, kind, logical) in enumerate(model["features"]):
-        values = [answer["columns"][place][row] for answer, row in rows]
+        values = _chained(answer["columns"][place] for answer in answers)
         columns[f"{FEATURE}{name}"] = _feature(values, kind, logical)
     return columns
+
+
+def _chained(lists: Iterable[list[Any]]) -> list[Any]:
+    return list(chain.from_iterable(lists))
+
+
+def _repeated(values: list[Any], counts: list[int]) -> list[Any]:
+    return _chained([value] * count for value, count in zip(values, counts, strict=True))
 
 
 def _feature(values: list[Any], kind: str, logical: str) -> Any:
@@ -92,20 +152,32 @@ def _feature(values: list[Any], kind: str, logical: str) -> Any:
         return _numbers(values)
     if kind == "datetime":
         return _texts(values)
-    return _texts(None if spell_category(value) == MISSING else spell_category(value) for value in values)
+    if not _TEXT.issuperset(map(type, values)):
+        values = [None if value is None else _spell(value) for value in values]
+    # A text of that name is the missing category too.
+    return _texts([None if value == MISSING else value for value in values] if MISSING in values else values)
 
 
-def _labels(values: list[Any]) -> Any:
-    kinds = {type(value) for value in values}
+def _spell(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    # Where all categories are texts, the shipper does without numpy.
+    from evertrain.spelling import spell_category
+
+    return spell_category(value)
+
+
+def _labels(values: list[Any], of: Sequence[Any]) -> Any:
+    """Labels in the type that holds all that there can be, which are *of*."""
+    kinds = {type(value) for value in of}
     if kinds == {bool}:
-        return _booleans(values)
-    if kinds == {int} and all(abs(value) <= LARGEST_INTEGER for value in values):
-        return _integers(values)
-    return _numbers(values) if kinds <= {int, float} else _texts(map(spell_category, values))
+        return _array(values, "bool")
+    if kinds == {int} and all(abs(value) <= LARGEST_INTEGER for value in of):
+        return _array(values, "int64")
+    return _numbers(values) if kinds <= {int, float} else _texts([_spell(value) for value in values])
 
 
-def _texts(values: Iterable[str | None]) -> Any:
-    texts = list(values)
+def _texts(texts: list[str | None]) -> Any:
     try:
         return _array(texts, "utf8")
     except UnicodeEncodeError:
@@ -117,19 +189,13 @@ def _without_halves(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _numbers(values: Iterable[float | None]) -> Any:
-    return _array([None if value is None else float(value) for value in values], "float64")
+def _numbers(values: list[Any]) -> Any:
+    if not _FLOAT.issuperset(map(type, values)):
+        values = [None if value is None else float(value) for value in values]
+    return _array(values, "float64")
 
 
-def _integers(values: Iterable[int]) -> Any:
-    return _array(list(values), "int64")
-
-
-def _booleans(values: Iterable[bool]) -> Any:
-    return _array(list(values), "bool")
-
-
-def _times(seconds: Iterable[float]) -> Any:
+def _times(seconds: list[float]) -> Any:
     from arro3.core import DataType
 
     micros = _array([round(each * 1e6) for each in seconds], "int64")
@@ -148,12 +214,11 @@ def _array(values: list[Any], kind: str) -> Any:
     return Array(values, type=types[kind]())
 
 
-def _to_parquet(columns: dict[str, Any]) -> bytes:
-    from arro3.core import Table
+def _write_parquet(table: Any) -> bytes:
     from arro3.io import write_parquet
 
     sink = BytesIO()
-    write_parquet(Table.from_pydict(columns), sink, compression=COMPRESSION)
+    write_parquet(table, sink, compression=COMPRESSION)
     return sink.getvalue()
 
 

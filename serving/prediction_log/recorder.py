@@ -6,15 +6,15 @@ import hashlib
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from evertrain.errors import StorageError
 from evertrain.serving_plan import ServingPlan
+from serving.fleet import Served
 from serving.prediction_log.lines import name_model, spell_answer, spell_labels, spell_model
 from serving.prediction_log.places import ANSWERS, LABELS, read_shipped_at, waiting_bytes
 from serving.prediction_log.room import drop_oldest
@@ -23,17 +23,22 @@ from serving.recorder import Answered, LateLabel, LogCounts, LogState
 
 WRITE_EVERY_SECONDS = 0.2
 """What a kill -9 costs at most, and a little more: the operating system keeps what was written."""
-MOST_ROWS = 50_000
 MOST_QUEUED_BYTES = 32 << 20
-"""Of requests' bodies; as Python's objects their rows take several times as much."""
 MOST_BYTES = 1 << 30
-AT_ONCE = 32
-BREATH_SECONDS = 0.001
+AT_ONCE_BYTES = 1 << 20
 LOOK_EVERY_SECONDS = 2.0
 STOP_SECONDS = 5.0
 DEFAULT_PLAN = ServingPlan()
 
 _log = logging.getLogger(__name__)
+
+
+class _Line(NamedTuple):
+    """An answer that waits to be written."""
+
+    served: Served
+    rows: int
+    spelled: bytes
 
 
 @dataclass
@@ -49,8 +54,7 @@ class PredictionLog:
     Args:
         folder: Where the write-ahead files are; a shipper takes them to the store.
         look_after: Called every two seconds: brings the shipper back if it died.
-        most_rows: How many answered rows may wait to be written; more are dropped, and counted.
-        most_queued_bytes: How many bytes of requests may wait to be written; as above.
+        most_queued_bytes: How many bytes may wait to be written; answers beyond it are dropped, and counted.
         most_bytes: How much may wait in *folder* for the store; then the oldest answers are dropped, and
             counted.
     """
@@ -60,16 +64,14 @@ class PredictionLog:
         folder: Path,
         look_after: Callable[[], None] = lambda: None,
         *,
-        most_rows: int = MOST_ROWS,
         most_queued_bytes: int = MOST_QUEUED_BYTES,
         most_bytes: int = MOST_BYTES,
     ) -> None:
         self._folder = folder
         self._look_after = look_after
-        self._most_rows = most_rows
         self._most_queued_bytes = most_queued_bytes
         self._most_bytes = most_bytes
-        self._queue: deque[Answered] = deque()
+        self._queue: list[_Line] = []
         self._queued_rows = 0
         self._queued_bytes = 0
         self._waiting_bytes = 0
@@ -81,7 +83,7 @@ class PredictionLog:
         self._labelling = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="evertrain-log", daemon=True)
-        self._told = ""
+        self._told: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -95,23 +97,31 @@ class PredictionLog:
 
     def record_answer(self, answered: Answered) -> None:
         """Take an answer; never waits and never raises: what can't be kept is counted as dropped."""
-        plan = answered.served.bundle.serving or DEFAULT_PLAN
+        served = answered.served
+        plan = served.bundle.serving or DEFAULT_PLAN
         if not plan.log_predictions:
             return
+        sampled = is_sampled(answered.request_id, plan.sample)
+        # Here, some microseconds a request: a thread that spells takes more from those who wait for answers.
+        spelled = self._spell(answered) if sampled and self._queued_bytes < self._most_queued_bytes else b""
         rows = _rows_of(answered)
         with self._counting:
-            counts = self._counts_of(answered.served.name)
-            if not is_sampled(answered.request_id, plan.sample):
+            counts = self._counts_of(served.name)
+            if not sampled:
                 counts.sampled_out += rows
-            elif (
-                self._queued_rows + rows > self._most_rows
-                or self._queued_bytes + answered.body_bytes > self._most_queued_bytes
-            ):
+            elif not spelled or self._queued_bytes + len(spelled) > self._most_queued_bytes:
                 counts.dropped += rows
             else:
                 self._queued_rows += rows
-                self._queued_bytes += answered.body_bytes
-                self._queue.append(answered)
+                self._queued_bytes += len(spelled)
+                self._queue.append(_Line(served, rows, spelled))
+
+    def _spell(self, answered: Answered) -> bytes:
+        try:
+            return spell_answer(answered)
+        except Exception as error:  # one answer that has no spelling must not end the log
+            self._tell("spelling", f"A prediction isn't logged: {type(error).__name__}: {error}.")
+            return b""
 
     def record_labels(self, pipeline: str, labels: Sequence[LateLabel]) -> None:
         """Keep labels; they survive the machine once this returns.
@@ -157,7 +167,9 @@ class PredictionLog:
             dropped = drop_oldest(self._folder, self._most_bytes)
             self._waiting_bytes = waiting_bytes(self._folder)
         except OSError as cause:
-            self._tell(f"The log's folder can't be looked at: {cause.strerror or cause}: {self._folder}.")
+            self._tell(
+                "looking", f"The log's folder can't be looked at: {cause.strerror or cause}: {self._folder}."
+            )
             return
         if not dropped:
             return
@@ -178,57 +190,49 @@ class PredictionLog:
             self._known.clear()
 
     def _write_queued(self) -> None:
-        while self._queue:
-            some = [self._queue.popleft() for _ in range(min(AT_ONCE, len(self._queue)))]
-            self._write(some)
-            # Python runs one thread at a time: whoever waits for an answer goes first.
-            time.sleep(BREATH_SECONDS)
+        with self._counting:
+            waiting, self._queue = self._queue, []
+        piece: list[_Line] = []
+        size = 0
+        for line in waiting:
+            piece.append(line)
+            size += len(line.spelled)
+            if size >= AT_ONCE_BYTES:
+                self._write(piece)
+                piece, size = [], 0
+        if piece:
+            self._write(piece)
 
-    def _write(self, some: list[Answered]) -> None:
-        lines, spelled = [], []
-        fresh: set[str] = set()
-        for answered in some:
-            try:
-                line = spell_answer(answered)
-            except Exception as error:  # one answer that has no spelling must not end the log
-                self._tell(f"A prediction isn't logged: {type(error).__name__}: {error}.")
-                self._count([answered], logged=False)
-                continue
-            model = name_model(answered.served)
-            if model not in self._known and model not in fresh:
-                fresh.add(model)
-                lines.append(spell_model(answered.served))
-            lines.append(line)
-            spelled.append(answered)
-        if not spelled:
-            return
+    def _write(self, piece: list[_Line]) -> None:
+        models = {name_model(line.served): line.served for line in piece}
+        fresh = {name: served for name, served in models.items() if name not in self._known}
+        lines = [*map(spell_model, fresh.values()), *(line.spelled for line in piece)]
         try:
             self._answers.append(b"".join(lines))
         except OSError as cause:
-            self._count(spelled, logged=False)
-            self._tell(f"Predictions aren't logged: {cause.strerror or cause}: {self._folder}.")
+            self._count(piece, logged=False)
+            self._tell("writing", f"Predictions aren't logged: {cause.strerror or cause}: {self._folder}.")
             return
-        self._known |= fresh
-        if len(spelled) == len(some):
-            self._told = ""
-        self._count(spelled, logged=True)
+        self._known |= fresh.keys()
+        self._told.pop("writing", None)
+        self._count(piece, logged=True)
 
-    def _count(self, some: list[Answered], *, logged: bool) -> None:
+    def _count(self, piece: list[_Line], *, logged: bool) -> None:
         with self._counting:
-            for answered in some:
-                rows, counts = _rows_of(answered), self._counts_of(answered.served.name)
-                self._queued_rows -= rows
-                self._queued_bytes -= answered.body_bytes
-                counts.logged += rows if logged else 0
-                counts.dropped += 0 if logged else rows
+            for line in piece:
+                counts = self._counts_of(line.served.name)
+                self._queued_rows -= line.rows
+                self._queued_bytes -= len(line.spelled)
+                counts.logged += line.rows if logged else 0
+                counts.dropped += 0 if logged else line.rows
 
     def _counts_of(self, pipeline: str) -> _Counts:
         return self._counts.setdefault(pipeline, _Counts())
 
-    def _tell(self, line: str) -> None:
-        if line != self._told:
+    def _tell(self, about: str, line: str) -> None:
+        if line != self._told.get(about):
             _log.warning("%s The service answers on; what is missing is counted as dropped.", line)
-            self._told = line
+            self._told[about] = line
 
 
 def is_sampled(request_id: str, share: float) -> bool:

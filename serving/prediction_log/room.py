@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from serving.prediction_log.lines import read_lines
 from serving.prediction_log.places import ANSWERS, waiting_bytes
+from serving.prediction_log.reading import read_lines
 from serving.prediction_log.segments import list_segments, taken
 
 
@@ -34,7 +34,8 @@ def drop_oldest(folder: Path, most_bytes: int) -> Counter[str]:
 
 def _count_rows(segment: Path) -> Counter[str]:
     rows: Counter[str] = Counter()
-    for line in read_lines(segment.read_bytes()):
-        if "of" in line:
-            rows[line["of"].partition("/")[0]] += len(line["labels"])
+    with segment.open("rb") as lines:
+        for line in read_lines(lines):
+            if "of" in line:
+                rows[line["of"].partition("/")[0]] += len(line["labels"])
     return rows

@@ -91,6 +91,16 @@ def list_segments(folder: Path) -> list[Path]:
     return sorted(folder.glob(f"*{SUFFIX}"))
 
 
+def has_closed(folder: Path) -> bool:
+    """Whether there is a segment in *folder* that nobody writes any more."""
+    return any(_is_closed(segment) for segment in list_segments(folder))
+
+
+def _is_closed(segment: Path) -> bool:
+    with taken(segment) as mine:
+        return mine
+
+
 @contextmanager
 def taken(segment: Path) -> Iterator[bool]:
     """Take a segment while the block runs; gives False if its writer lives, or another has taken it."""

@@ -8,27 +8,29 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from evertrain.errors import EvertrainError
 from evertrain.orphans import end_with_parent
 from evertrain.storage import Store, attach_store
-from serving.prediction_log.lines import read_lines
 from serving.prediction_log.parts import make_answer_parts, make_label_parts
 from serving.prediction_log.places import ANSWERS, LABELS, note_shipped
-from serving.prediction_log.segments import list_segments, taken
+from serving.prediction_log.reading import read_lines
+from serving.prediction_log.segments import has_closed, list_segments, taken
 from serving.retries import Retry
 
 LOOK_SECONDS = 1.0
 END_SECONDS = 5.0
 """So long the shipper has, when its service ends, to ship what was written last."""
 RESTART_SECONDS = 2.0
-NICENESS = 5
+NICENESS = 10
 """Where they share a core, whoever waits for an answer goes first."""
 UNREADABLE = ".unreadable"
-MakeParts = Callable[[str, Sequence[Mapping[str, Any]]], dict[str, bytes]]
+ONCE = "once"
+"""The argument of one that ships what there is and ends."""
+MakeParts = Callable[[str, Iterable[Mapping[str, Any]]], dict[str, bytes]]
 _MAKERS: Mapping[str, MakeParts] = {LABELS: make_label_parts, ANSWERS: make_answer_parts}
 """Labels first: they are few, and whoever brought them was told that they are kept."""
 
@@ -64,10 +66,10 @@ def ship(folder: Path, store: Store) -> int:
 
 def _make_parts(make_parts: MakeParts, segment: Path) -> dict[str, bytes] | None:
     """The parts of a segment; one that none can be made of is put aside, and None given."""
-    data = segment.read_bytes()
     try:
-        return make_parts(segment.stem, read_lines(data))
-    except (ImportError, MemoryError):
+        with segment.open("rb") as lines:
+            return make_parts(segment.stem, read_lines(lines))
+    except (ImportError, MemoryError, OSError):
         raise
     except Exception as error:  # whatever is wrong with one segment, it must not hold up those behind it
         aside = segment.with_suffix(UNREADABLE)
@@ -83,7 +85,7 @@ def _make_parts(make_parts: MakeParts, segment: Path) -> dict[str, bytes] | None
 
 
 class ShipperProcess:
-    """The shipper of a service, as its child; brought back when it died.
+    """The shipper of a service, as its child: there from the first thing to ship on, brought back if it died.
 
     Args:
         folder: The log's.
@@ -97,33 +99,50 @@ class ShipperProcess:
         self._due_seconds = 0.0
 
     def look(self) -> None:
-        """Start it if it doesn't run and wasn't started just now; where it can't be, that is logged."""
-        if self._process is not None and self._process.poll() is None:
-            return
-        if time.monotonic() < self._due_seconds:
+        """Start it if there is something for it and it doesn't run and wasn't started just now."""
+        if self._runs or time.monotonic() < self._due_seconds or not self._has_work:
             return
         self._due_seconds = time.monotonic() + RESTART_SECONDS
-        command = [sys.executable, "-m", "serving.prediction_log.shipper"]
-        try:
-            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [*command, str(self._folder), str(os.getpid())],
-                env={**os.environ, "EVERTRAIN_STORE": self._store},
-                stdin=subprocess.DEVNULL,
-                # A Ctrl-C in the terminal is the service's to answer.
-                start_new_session=True,
-            )
-        except OSError as error:
-            _log.warning("The prediction log waits on this machine: no process can be started: %s.", error)
+        self._start()
 
     def end(self) -> None:
         """Let it ship what was written last, and end it; what isn't shipped is shipped by the next one."""
-        if self._process is not None:
+        if self._process is not None and self._runs:
             self._process.terminate()
+        elif self._has_work:
+            self._start(ONCE)
+        if self._process is not None:
             try:
                 self._process.wait(END_SECONDS)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+
+    @property
+    def _runs(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def _has_work(self) -> bool:
+        try:
+            return any(has_closed(self._folder / kind) for kind in _MAKERS)
+        except OSError as error:
+            _log.warning("The prediction log waits on this machine: %s.", error)
+            return False
+
+    def _start(self, *words: str) -> None:
+        command = [sys.executable, "-m", "serving.prediction_log.shipper"]
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                [*command, str(self._folder), str(os.getpid()), *words],
+                env={**os.environ, "EVERTRAIN_STORE": self._store},
+                stdin=subprocess.DEVNULL,
+                # A Ctrl-C in the terminal is the service's to answer. Not a session of its own: between
+                # sessions Linux shares a core evenly, however nice one is.
+                process_group=0,
+            )
+        except OSError as error:
+            _log.warning("The prediction log waits on this machine: no process can be started: %s.", error)
 
 
 def run(folder: Path, store: Store, is_over: Callable[[], bool]) -> None:
@@ -156,7 +175,8 @@ def main() -> None:
         store = attach_store(os.environ["EVERTRAIN_STORE"])
     except EvertrainError as error:
         raise SystemExit(error.message) from error
-    run(folder, store, lambda: signal.sigtimedwait({signal.SIGTERM}, LOOK_SECONDS) is not None)
+    once = ONCE in sys.argv[3:]
+    run(folder, store, lambda: once or signal.sigtimedwait({signal.SIGTERM}, LOOK_SECONDS) is not None)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import pytest
 
 from evertrain.predictions import Prediction
 from serving.admission import WAITING, Admission
-from serving.app import ShortWay, create_app
+from serving.app import create_app
 from serving.fleet import Fleet, Served
 from serving.problems import Refusal
 
@@ -31,7 +31,7 @@ def blocked(bundle_of):
 
     fleet = Fleet()
     fleet.put(Served("flights", 1, 1, bundle_of(wait_and_answer, runtime="native")))
-    return ShortWay(create_app(fleet)), let
+    return create_app(fleet), let
 
 
 def test_those_over_the_limit_are_told_at_once(blocked):

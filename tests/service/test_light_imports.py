@@ -25,6 +25,7 @@ HEAVY = (
     "pyarrow",
     "skl2onnx",
     "boto3",
+    "fastapi",
 )
 PROGRAM = """
 import asyncio, json, sys

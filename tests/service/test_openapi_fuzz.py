@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from serving.app import ShortWay, create_app
+from serving.app import create_app
 from serving.fleet import Fleet, Served
 
 CASES = 2_000
@@ -20,7 +20,7 @@ CASES = 2_000
 def app(bundle_of):
     fleet = Fleet()
     fleet.put(Served("flights", 1, 1, bundle_of()))
-    return ShortWay(create_app(fleet))
+    return create_app(fleet)
 
 
 def operations_of(app):

@@ -21,6 +21,7 @@ from evertrain.storage import open_store
 from serving.app import create_app
 from serving.fleet import Fleet, Served
 from serving.prediction_log import segments
+from serving.prediction_log.lines import spell_answer
 from serving.prediction_log.places import ANSWERS, LABELS, read_shipped_at, waiting_bytes
 from serving.prediction_log.recorder import PredictionLog, is_sampled
 from serving.prediction_log.segments import SegmentWriter, list_segments, taken
@@ -152,10 +153,10 @@ def test_versions_lie_in_parts_of_their_own(folder, bundle_of, store):
 
 
 def test_what_no_longer_fits_is_dropped_and_counted(folder, served):
-    """A queue of ten rows takes ten; each further one is counted, and none is waited for."""
-    log = PredictionLog(folder, most_rows=10)
+    """A queue for ten answers takes ten; each further one is counted, and none is waited for."""
+    log = PredictionLog(folder, most_queued_bytes=10 * len(spell_answer(answered(served, "r00"))))
     for number in range(25):
-        log.record_answer(answered(served, f"r{number}"))
+        log.record_answer(answered(served, f"r{number:02d}"))
     log.record_answer(answered(served, "large", rows=3))
 
     assert log.counts().rows == {"flights": LogCounts(logged=0, sampled_out=0, dropped=18)}

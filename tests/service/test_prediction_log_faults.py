@@ -14,9 +14,10 @@ from evertrain.columns import encode_inputs
 from evertrain.errors import StorageError
 from serving.fleet import Served
 from serving.prediction_log import recorder, segments
-from serving.prediction_log.lines import read_lines, spell_labels
+from serving.prediction_log.lines import spell_answer, spell_labels
 from serving.prediction_log.parts import make_label_parts
 from serving.prediction_log.places import ANSWERS, LABELS, read_shipped_at
+from serving.prediction_log.reading import read_lines
 from serving.prediction_log.recorder import PredictionLog
 from serving.prediction_log.segments import SegmentWriter, list_segments
 from serving.prediction_log.shipper import ShipperProcess, ship
@@ -37,11 +38,11 @@ def served(bundle_of):
     return Served("flights", 3, 2, bundle_of())
 
 
-def answered(served, request_id="r1", body_bytes=0, **columns):
+def answered(served, request_id="r1", **columns):
     """A request for one row as it was answered."""
     columns = {**{name: [value] for name, value in ROW.items()}, **columns}
     prediction = served.bundle.predict({name: [value] for name, value in ROW.items()})
-    return Answered(served, "stable", request_id, None, 1.7e9, 0.002, columns, prediction, body_bytes)
+    return Answered(served, "stable", request_id, None, 1.7e9, 0.002, columns, prediction)
 
 
 def write(folder, *answers):
@@ -82,7 +83,7 @@ def test_a_tensor_of_categories_scores_to_the_same_again(folder, served, store, 
 @pytest.mark.parametrize(("label", "kept"), [("a\ud800", "a\\ud800"), (10**30, 1e30), (-(2**63), -(2.0**63))])
 def test_labels_that_no_column_holds_are_kept_as_near_as_can_be(label, kept):
     """Half a character and a whole number beyond 64 bits hold up no part."""
-    lines = read_lines(spell_labels("flights", [LateLabel("r/0", label)], 1.7e9))
+    lines = read_lines([spell_labels("flights", [LateLabel("r/0", label)], 1.7e9)])
     (data,) = make_label_parts("s", lines).values()
 
     assert pq.read_table(io.BytesIO(data)).column("label").to_pylist() == [kept]
@@ -150,15 +151,15 @@ def test_labels_wait_for_no_answers(folder, served, store):
     assert [row["label"] for row in kept_rows(store, "labels")] == ["Yes"]
 
 
-def test_large_requests_that_wait_are_bounded(folder, served):
-    """However few rows they hold: what would take more memory than allowed is dropped and counted."""
-    log = PredictionLog(folder, most_queued_bytes=1000)
+def test_what_waits_to_be_written_is_bounded(folder, served):
+    """What would take more memory than allowed is dropped and counted, and taken again once there is room."""
+    log = PredictionLog(folder, most_queued_bytes=5 * len(spell_answer(answered(served, "r0"))) // 2)
     for number in range(5):
-        log.record_answer(answered(served, f"r{number}", body_bytes=400))
+        log.record_answer(answered(served, f"r{number}"))
     assert log.counts().rows == {"flights": LogCounts(logged=0, sampled_out=0, dropped=3)}
     with log:
         pass
-    log.record_answer(answered(served, "later", body_bytes=400))
+    log.record_answer(answered(served, "later"))
     assert log.counts().queued_rows == 1
 
 
@@ -196,9 +197,9 @@ def test_without_room_the_oldest_answers_go_and_labels_stay(folder, served, stor
 def test_a_shipper_that_is_ended_ships_what_was_written_last(folder, served, store):
     """A service whose disk goes with it loses nothing of its log when it is ended."""
     shipper = ShipperProcess(folder, store.where)
-    shipper.look()
     try:
         write(folder, answered(served, "first"))
+        shipper.look()
         await_true(lambda: read_shipped_at(folder))
         write(folder, answered(served, "last"))
     finally:
@@ -208,12 +209,23 @@ def test_a_shipper_that_is_ended_ships_what_was_written_last(folder, served, sto
     assert list_segments(folder / ANSWERS) == []
 
 
-def test_a_shipper_that_cannot_be_started_costs_no_answer(folder, store, monkeypatch, caplog):
+def test_a_service_that_ends_soon_ships_too(folder, served, store):
+    """No shipper runs before there is something for it; what there is at the end is shipped by one."""
+    shipper = ShipperProcess(folder, store.where)
+    shipper.look()
+    write(folder, answered(served, "only"))
+    shipper.end()
+
+    assert [row["request_id"] for row in kept_rows(store)] == ["only"]
+
+
+def test_a_shipper_that_cannot_be_started_costs_no_answer(folder, served, store, monkeypatch, caplog):
     """It is told of, tried again later, and its end is none."""
+    write(folder, answered(served))
     monkeypatch.setattr("sys.executable", str(folder / "no such program"))
     shipper = ShipperProcess(folder, store.where)
     shipper.look()
     shipper.look()
-    shipper.end()
-
     assert len([line for line in caplog.messages if "waits on this machine" in line]) == 1
+    shipper.end()
+    assert len(list_segments(folder / ANSWERS)) == 1

@@ -19,8 +19,10 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
-from serving.prediction_log.places import ANSWERS
+from serving.prediction_log.places import ANSWERS, log_folder
+from serving.prediction_log.recorder import PredictionLog
 from serving.prediction_log.segments import list_segments
+from serving.recorder import LateLabel
 
 BOUND_SECONDS = 20
 
@@ -114,6 +116,9 @@ def test_a_kill_costs_the_last_second_and_doubles_nothing(
 def test_a_shipper_that_dies_is_brought_back(store, tmp_path, constant_bundle, promote, row):
     """Killed, it is there again within some seconds, and ends with its service."""
     promote(store, "flights", 1, constant_bundle(store, 0.25))
+    Path(store.where, "labels").write_text("not a folder")
+    with PredictionLog(log_folder(tmp_path / "home")) as log:
+        log.record_labels("flights", [LateLabel("r/0", "Yes")])
     service = Service(store, tmp_path / "home", 1)
 
     def shippers():

@@ -1,0 +1,137 @@
+"""Owns what a service shows of itself and of its models to whoever looks, without asking a model anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from evertrain.errors import ModelNotReady
+from serving.endpoints import STABLE, as_refusal
+from serving.fleet import Fleet, Served
+from serving.metrics import MEDIA_TYPE as METRICS_MEDIA_TYPE
+from serving.metrics import ServiceMetrics
+from serving.problems import Refusal, encode_json
+from serving.protocols.v2 import describe_model
+
+EXTENSIONS = ["binary_tensor_data"]
+
+
+class Looks:
+    """What a service shows; the documentation shows the docstrings.
+
+    Args:
+        fleet: The models by name.
+        metrics: What it counts.
+    """
+
+    def __init__(self, fleet: Fleet, metrics: ServiceMetrics) -> None:
+        self._fleet = fleet
+        self._metrics = metrics
+
+    async def live(self) -> Response:
+        """Whether the service runs."""
+        return _answer({"status": "live"})
+
+    async def ready(self) -> Response:
+        """Whether every model is verified, loaded and warm."""
+        return self._checked({"status": "ready"})
+
+    async def ping(self) -> Response:
+        """The same as `/health/ready`, under the name that MLflow's and SageMaker's clients ask for."""
+        return await self.ready()
+
+    async def metrics(self) -> Response:
+        """What Prometheus scrapes: requests, rows, models, the log, the store's freshness, the process."""
+        # In a thread: it reads /proc, and the requests under way shouldn't wait for that.
+        return Response(await run_in_threadpool(self._metrics.render), media_type=METRICS_MEDIA_TYPE)
+
+    async def model(self, name: str) -> Response:
+        """Which version answers under this name, and what it is asked with."""
+        return self._looked_at(name, _describe)
+
+    async def v2_server(self) -> Response:
+        """V2: what this server is."""
+        return _answer({"name": "evertrain", "version": _version(), "extensions": EXTENSIONS})
+
+    async def v2_live(self) -> Response:
+        """V2: whether the service runs."""
+        return _answer({"live": True})
+
+    async def v2_ready(self) -> Response:
+        """V2: whether every model is verified, loaded and warm."""
+        return self._checked({"ready": True})
+
+    async def v2_model(self, name: str) -> Response:
+        """V2: the model's tensors."""
+        return self._looked_at(name, describe_model)
+
+    async def v2_model_version(self, name: str, version: str) -> Response:
+        """V2: the tensors of a version, if it is the one that answers."""
+        return self._looked_at(name, describe_model, version)
+
+    async def v2_model_ready(self, name: str) -> Response:
+        """V2: whether the model answers."""
+        return self._looked_at(name, _ready)
+
+    async def v2_version_ready(self, name: str, version: str) -> Response:
+        """V2: whether a version answers."""
+        return self._looked_at(name, _ready, version)
+
+    async def v1_models(self) -> Response:
+        """V1: the models that answer, as KServe lists them."""
+        return _answer({"models": [served.name for served in self._fleet.loaded()]})
+
+    async def v1_model(self, name: str) -> Response:
+        """V1: whether the model answers, as KServe and as TensorFlow Serving say it."""
+        return self._looked_at(name, _v1_status)
+
+    def _checked(self, answer: Mapping[str, Any]) -> Response:
+        try:
+            self._fleet.check_ready()
+        except ModelNotReady as error:
+            return as_refusal(error).response()
+        return _answer(answer)
+
+    def _looked_at(
+        self, name: str, spell: Callable[[Served], Mapping[str, Any]], version: str | None = None
+    ) -> Response:
+        try:
+            served = self._fleet.find(name, version)
+            return _answer(spell(served))
+        except (Refusal, ModelNotReady) as error:
+            return as_refusal(error).response()
+
+
+def _describe(served: Served) -> dict[str, Any]:
+    bundle = served.bundle
+    facts = {"version": served.version, "bundle": bundle.digest, "runtime": bundle.runtime}
+    return {
+        "name": served.name,
+        **facts,
+        "generation": served.generation,
+        "arms": [{"arm": STABLE, "weight": 100, **facts}],
+        "signature": bundle.signature.model_dump(mode="json"),
+    }
+
+
+def _ready(served: Served) -> dict[str, Any]:
+    return {"name": served.name, "ready": True}
+
+
+def _v1_status(served: Served) -> dict[str, Any]:
+    status = {"error_code": "OK", "error_message": ""}
+    version = {"version": str(served.version), "state": "AVAILABLE", "status": status}
+    return {**_ready(served), "model_version_status": [version]}
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("evertrain")
+
+
+def _answer(value: Mapping[str, Any]) -> Response:
+    return Response(encode_json(value), media_type="application/json")
