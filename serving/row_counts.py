@@ -175,7 +175,7 @@ def _count_texts(
         missing.inc(absent)
     if seen is None or unseen is None:
         return
-    unknown = sum(text not in seen for text in texts) - absent
+    unknown = len(texts) - sum(map(seen.__contains__, texts)) - absent
     if unknown:
         unseen.inc(unknown)
 
@@ -190,5 +190,10 @@ def _plain(values: Values) -> Sequence[Any]:
     """Python values, None where one is missing."""
     if type(values) is list:
         return values
-    listed = values.tolist() if isinstance(values, np.ndarray) else values
+    if not isinstance(values, np.ndarray):
+        return [None if is_missing(value) else value for value in values]
+    listed: list[Any] = values.tolist()
+    # Of numbers in an array only a float can be missing.
+    if values.dtype.kind in "biu" or (values.dtype.kind == "f" and not np.isnan(values).any()):
+        return listed
     return [None if is_missing(value) else value for value in listed]

@@ -89,9 +89,9 @@ class Running:
         return self._wrk(question, connections, seconds)
 
     def memory_mib(self) -> float:
-        """The resident memory of the server and its children."""
+        """The resident memory of the server and its children; what they share counts once."""
         root = psutil.Process(self.process.pid)
-        return sum(one.memory_info().rss for one in (root, *root.children(recursive=True))) / 2**20
+        return sum(one.memory_full_info().pss for one in (root, *root.children(recursive=True))) / 2**20
 
     def _wrk(self, question: Question, connections: int, seconds: float) -> Load:
         with tempfile.TemporaryDirectory(prefix="evertrain-wrk-") as folder:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from io import BytesIO
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 MISSING = "__missing__"
 """How the column layer spells no category; that module would bring numpy."""
@@ -14,82 +14,94 @@ FEATURE = "feature."
 PROBABILITY = "probability_"
 COMPRESSION = "zstd(1)"
 LARGEST_INTEGER = 2**63 - 1
-ROWS_AT_ONCE = 4_096
+ROWS_AT_ONCE, ROWS_A_PART = 1_024, 16_384
 _TEXT = frozenset({str, type(None)})
 _FLOAT = frozenset({float, type(None)})
 
 
-def make_answer_parts(name: str, lines: Iterable[Mapping[str, Any]]) -> dict[str, bytes]:
-    """Make the parts of a segment of answers; only some thousands of its rows are Python's at a time.
+class Part(NamedTuple):
+    """One Parquet file of the store."""
+
+    key: str
+    data: bytes
+
+
+def make_answer_parts(name: str, lines: Iterable[Mapping[str, Any]]) -> Iterator[Part]:
+    """Make the parts of a segment of answers, one by one: only so many rows are in memory at a time.
 
     Args:
         name: The segment's.
         lines: As ``read_lines`` gives them.
 
-    Returns:
-        By key ``predictions/<pipeline>/<day>/<segment>-<version>.parquet``: a row for each row that was
-        answered. The same segment gives the same keys and rows.
+    Yields:
+        ``predictions/<pipeline>/<day>/<segment>-<version>.parquet`` and its bytes: a row for each row that
+        was answered; with many rows there are further ones, ``…-<version>-1.parquet``. The same segment
+        gives the same keys and rows.
     """
-    parts: dict[str, _AnswerPart] = {}
+    answers: dict[str, _Answers] = {}
     for line in lines:
         if "model" in line:
-            parts.setdefault(line["model"], _AnswerPart(line))
-        else:
-            parts[line["of"]].add(line)
-    found = [part for part in parts.values() if part.at_seconds is not None]
-    return {part.key(name): part.to_parquet() for part in found}
+            answers.setdefault(line["model"], _Answers(name, line))
+            continue
+        of = answers[line["of"]]
+        of.add(line)
+        if of.rows >= ROWS_A_PART:
+            yield of.take_part()
+    yield from (of.take_part() for of in answers.values() if of.rows)
 
 
-class _AnswerPart:
-    """The answers of one version, in columns as soon as there are some.
+class _Answers:
+    """The answers of one version in a segment, in columns as soon as there are some.
 
     Args:
+        segment: Its name.
         model: The line that says what they are made of.
     """
 
-    def __init__(self, model: Mapping[str, Any]) -> None:
+    def __init__(self, segment: str, model: Mapping[str, Any]) -> None:
+        self._segment = segment
         self._model = model
-        self._waiting: list[Mapping[str, Any]] = []
-        self._rows = 0
+        self._lines: list[Mapping[str, Any]] = []
         self._batches: list[Any] = []
-        self.at_seconds: float | None = None
+        self._batched_rows = 0
+        self._parts = 0
+        self._at_seconds = 0.0
+        self.rows = 0
 
-    def add(self, answer: Mapping[str, Any]) -> None:
-        if self.at_seconds is None:
-            self.at_seconds = answer["at"]
-        self._waiting.append(answer)
-        self._rows += len(answer["labels"])
-        if self._rows >= ROWS_AT_ONCE:
+    def add(self, line: Mapping[str, Any]) -> None:
+        self._at_seconds = self._at_seconds or line["at"]
+        self._lines.append(line)
+        self.rows += len(line["labels"])
+        if self.rows - self._batched_rows >= ROWS_AT_ONCE:
             self._to_columns()
 
-    def key(self, segment: str) -> str:
-        assert self.at_seconds is not None
-        name = f"{segment}-{self._model['version']}"
-        return _key("predictions", self._model["pipeline"], self.at_seconds, name)
-
-    def to_parquet(self) -> bytes:
+    def take_part(self) -> Part:
         from arro3.core import Table
 
         self._to_columns()
-        return _write_parquet(Table.from_batches(self._batches))
+        further = f"-{self._parts}" if self._parts else ""
+        name = f"{self._segment}-{self._model['version']}{further}"
+        key = _key("predictions", self._model["pipeline"], self._at_seconds, name)
+        part = Part(key, _write_parquet(Table.from_batches(self._batches)))
+        self._batches, self._batched_rows, self.rows = [], 0, 0
+        self._parts += 1
+        return part
 
     def _to_columns(self) -> None:
         from arro3.core import RecordBatch
 
-        if self._waiting:
-            self._batches.append(RecordBatch.from_pydict(_answer_columns(self._model, self._waiting)))
-        self._waiting, self._rows = [], 0
+        if self._lines:
+            self._batches.append(RecordBatch.from_pydict(_answer_columns(self._model, self._lines)))
+        self._lines, self._batched_rows = [], self.rows
 
 
-def make_label_parts(name: str, lines: Iterable[Mapping[str, Any]]) -> dict[str, bytes]:
-    """Make the parts of a segment of labels, by key ``labels/<pipeline>/<day>/<segment>.parquet``."""
+def make_label_parts(name: str, lines: Iterable[Mapping[str, Any]]) -> Iterator[Part]:
+    """Make the parts of a segment of labels: ``labels/<pipeline>/<day>/<segment>.parquet``, and its bytes."""
     pipelines: dict[str, list[Mapping[str, Any]]] = {}
     for line in lines:
         pipelines.setdefault(line["pipeline"], []).append(line)
-    return {
-        _key("labels", pipeline, found[0]["at"], name): _label_part(found)
-        for pipeline, found in pipelines.items()
-    }
+    for pipeline, found in pipelines.items():
+        yield Part(_key("labels", pipeline, found[0]["at"], name), _label_part(found))
 
 
 def _label_part(found: Sequence[Mapping[str, Any]]) -> bytes:

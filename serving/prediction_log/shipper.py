@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from evertrain.errors import EvertrainError
+from evertrain.errors import EvertrainError, StorageError
 from evertrain.orphans import end_with_parent
 from evertrain.storage import Store, attach_store
-from serving.prediction_log.parts import make_answer_parts, make_label_parts
+from serving.prediction_log.parts import Part, make_answer_parts, make_label_parts
 from serving.prediction_log.places import ANSWERS, LABELS, note_shipped
 from serving.prediction_log.reading import read_lines
 from serving.prediction_log.segments import has_closed, list_segments, taken
@@ -30,7 +30,7 @@ NICENESS = 10
 UNREADABLE = ".unreadable"
 ONCE = "once"
 """The argument of one that ships what there is and ends."""
-MakeParts = Callable[[str, Iterable[Mapping[str, Any]]], dict[str, bytes]]
+MakeParts = Callable[[str, Iterable[Mapping[str, Any]]], Iterable[Part]]
 _MAKERS: Mapping[str, MakeParts] = {LABELS: make_label_parts, ANSWERS: make_answer_parts}
 """Labels first: they are few, and whoever brought them was told that they are kept."""
 
@@ -50,26 +50,21 @@ def ship(folder: Path, store: Store) -> int:
     for kind, make_parts in _MAKERS.items():
         for segment in list_segments(folder / kind):
             with taken(segment) as mine:
-                if not mine:
-                    continue
-                parts = _make_parts(make_parts, segment)
-                if parts is None:
-                    continue
-                for key, data in parts.items():
-                    store.put_if_absent(key, data)
-                segment.unlink()
-                if parts:
+                if mine and _ship_segment(segment, make_parts, store):
                     note_shipped(folder)
                     shipped += 1
     return shipped
 
 
-def _make_parts(make_parts: MakeParts, segment: Path) -> dict[str, bytes] | None:
-    """The parts of a segment; one that none can be made of is put aside, and None given."""
+def _ship_segment(segment: Path, make_parts: MakeParts, store: Store) -> bool:
+    """Whether anything was in it; what no part can be made of is put aside."""
+    parts = 0
     try:
         with segment.open("rb") as lines:
-            return make_parts(segment.stem, read_lines(lines))
-    except (ImportError, MemoryError, OSError):
+            for key, data in make_parts(segment.stem, read_lines(lines)):
+                store.put_if_absent(key, data)
+                parts += 1
+    except (ImportError, MemoryError, OSError, StorageError):
         raise
     except Exception as error:  # whatever is wrong with one segment, it must not hold up those behind it
         aside = segment.with_suffix(UNREADABLE)
@@ -81,7 +76,9 @@ def _make_parts(make_parts: MakeParts, segment: Path) -> dict[str, bytes] | None
             error,
             aside,
         )
-        return None
+        return False
+    segment.unlink()
+    return parts > 0
 
 
 class ShipperProcess:

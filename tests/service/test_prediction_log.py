@@ -20,7 +20,7 @@ from evertrain.serving_plan import ServingPlan
 from evertrain.storage import open_store
 from serving.app import create_app
 from serving.fleet import Fleet, Served
-from serving.prediction_log import segments
+from serving.prediction_log import parts, segments
 from serving.prediction_log.lines import spell_answer
 from serving.prediction_log.places import ANSWERS, LABELS, read_shipped_at, waiting_bytes
 from serving.prediction_log.recorder import PredictionLog, is_sampled
@@ -150,6 +150,21 @@ def test_versions_lie_in_parts_of_their_own(folder, bundle_of, store):
 
     assert len(list(store.list("predictions/flights/"))) == 2
     assert {row["request_id"]: row["version"] for row in kept_rows(store)} == {"r1": 1, "r2": 2, "r3": 1}
+
+
+def test_many_rows_make_several_parts(folder, bundle_of, store, monkeypatch):
+    """However many rows a segment holds, few are in memory at a time; none is lost or doubled on the way."""
+    monkeypatch.setattr(parts, "ROWS_AT_ONCE", 3)
+    monkeypatch.setattr(parts, "ROWS_A_PART", 7)
+    first, second = Served("flights", 1, 1, bundle_of()), Served("flights", 2, 2, bundle_of(digest="e" * 64))
+    requests = [(first if number % 3 else second, f"r{number:02d}", 1 + number % 4) for number in range(20)]
+    write(folder, *(answered(served, name, rows) for served, name, rows in requests))
+    ship(folder, store)
+
+    assert len(list(store.list("predictions/"))) > 5
+    kept = {(row["request_id"], row["row"]): row["version"] for row in kept_rows(store)}
+    assert len(kept_rows(store)) == len(kept)
+    assert kept == {(name, row): served.version for served, name, rows in requests for row in range(rows)}
 
 
 def test_what_no_longer_fits_is_dropped_and_counted(folder, served):
