@@ -18,6 +18,13 @@ _WHAT = {
     "held": "version {version} held in generation {generation}",
     "promoted": "version {version} promoted, generation {generation}",
     "rolled_back": "version {from} rolled back to {to}, generation {generation}",
+    "awaiting_approval": "version {version} awaits approval in generation {generation}",
+    "approved": "version {version} approved: bundle {bundle}",
+    "rollout_started": "rollout of version {version} begun: {strategy[type]}",
+    "rollout_stepped": "version {version} answers {percent:g} % of requests",
+    "rollout_paused": "rollout of version {version} paused: {cause}",
+    "rollout_resumed": "rollout of version {version} goes on",
+    "rollout_ended": "rollout of version {version} {outcome}",
     "checked": "{decision} as of {as_of} in generation {generation}: retrain {retrain}",
     "retrain_started": "retrain started as of {as_of}",
     "retrain_ended": "retrain ended: {decision}",
@@ -90,6 +97,9 @@ def _spell_facts(entry: Entry) -> dict[str, JSON]:
         facts["as_of"] = str(facts["as_of"])[:16].replace("T", " ")
     if facts.get("retrain") == "started":
         facts["retrain"] = "called for"
+    for name in ("cause", "outcome"):
+        if name in facts:
+            facts[name] = str(facts[name]).replace("_", " ")
     return facts
 
 

@@ -11,6 +11,7 @@ from evertrain.journal import Clock, Journal, utc_now
 from evertrain.journal.chain import JSON, Draft, Fold
 from evertrain.liveness import ProcessIdentity
 from evertrain.release.lifecycle import Claim, PipelineState, Status, VersionState, apply_entry
+from evertrain.release.state import KEEP_WARM_SECONDS
 from evertrain.release.state_codec import state_codec
 from evertrain.storage import Store
 
@@ -93,7 +94,7 @@ def decide_held(
     """
 
     def decide(state: PipelineState) -> Draft:
-        _check_generation(state, version, judged_generation)
+        check_generation(state, version, judged_generation)
         judged: dict[str, JSON] = {"version": version, "run_key": run_key, "reasons": list(reasons)}
         return Draft("held", {**judged, "generation": state.generation}, "; ".join(reasons), fence)
 
@@ -101,20 +102,29 @@ def decide_held(
 
 
 def decide_promoted(
-    *, version: int, judged_generation: int | None = None, fence: int | None = None, reason: str = ""
+    *,
+    version: int,
+    judged_generation: int | None = None,
+    keep_warm_seconds: float = KEEP_WARM_SECONDS,
+    fence: int | None = None,
+    reason: str = "",
 ) -> Decide:
     """Make *version*, registered or held, the champion.
 
     Args:
         version: The version.
         judged_generation: The generation it was judged in; a Conflict if the champion changed since.
+        keep_warm_seconds: How long the one before stays loaded in the service.
         fence: The number of the claim that this is written under.
         reason: Why, for the audit.
     """
 
     def decide(state: PipelineState) -> Draft:
-        _check_generation(state, version, judged_generation)
-        return Draft("promoted", {"version": version, "generation": state.generation + 1}, reason, fence)
+        check_generation(state, version, judged_generation)
+        data: dict[str, JSON] = {"version": version, "generation": state.generation + 1}
+        if keep_warm_seconds != KEEP_WARM_SECONDS:
+            data["keep_warm_seconds"] = keep_warm_seconds
+        return Draft("promoted", data, reason, fence)
 
     return decide
 
@@ -150,7 +160,8 @@ def _claim_data(purpose: str, owner: ProcessIdentity, attempt: int, lease_second
     return {"purpose": purpose, "owner": asdict(owner), "attempt": attempt, "lease_seconds": lease_seconds}
 
 
-def _check_generation(state: PipelineState, version: int, judged: int | None) -> None:
+def check_generation(state: PipelineState, version: int, judged: int | None) -> None:
+    """Raise Conflict if the champion changed since *version* was judged in generation *judged*."""
     if judged is not None and judged != state.generation:
         raise Conflict(
             f"The champion changed while version {version} was judged: that was generation {judged}, "

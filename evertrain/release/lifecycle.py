@@ -8,8 +8,17 @@ from types import MappingProxyType
 
 from evertrain.drift_records import PastCheck
 from evertrain.journal.chain import Entry, Illegal
+from evertrain.release.changes import candidate_of, version_of, with_versions
 from evertrain.release.fields import owner_of, positive, text, texts, whole_number
-from evertrain.release.state import Claim, PipelineState, Retrain, Status, VersionState
+from evertrain.release.rollout_lifecycle import ROLLOUT_STEPS, end_rollout, leave_rollout
+from evertrain.release.state import (
+    KEEP_WARM_SECONDS,
+    Claim,
+    PipelineState,
+    Retrain,
+    Status,
+    VersionState,
+)
 
 __all__ = ["Claim", "PipelineState", "Status", "VersionState", "apply_entry"]
 
@@ -79,37 +88,48 @@ def _apply_registered(state: PipelineState, entry: Entry) -> PipelineState:
             raise Illegal(f"version {known.version} is registered with other facts")
         if known.run_key == version.run_key and known.version != version.version:
             raise Illegal(f"run key {known.run_key} is registered as version {known.version}")
-    return state if version.version in state.versions else _with_versions(state, version)
+    return state if version.version in state.versions else with_versions(state, version)
 
 
 def _apply_held(state: PipelineState, entry: Entry) -> PipelineState:
-    version = _candidate(state, entry)
+    version = candidate_of(state, entry)
     if version.run_key != text(entry, "run_key"):
         raise Illegal(f"version {version.version} has run key {version.run_key}")
     judged = whole_number(entry, "generation")
     if judged != state.generation:
         raise Illegal(f"it was judged in generation {judged}, this is generation {state.generation}")
     held = replace(version, status="held", reasons=texts(entry, "reasons"), judged_generation=judged)
-    return _with_versions(state, held)
+    return with_versions(state, held)
 
 
 def _apply_promoted(state: PipelineState, entry: Entry) -> PipelineState:
-    version = _candidate(state, entry)
+    if state.rollout is None:
+        version = candidate_of(state, entry)
+    else:
+        version = end_rollout(state, entry)
+        state = leave_rollout(state)
     promoted = replace(version, reasons=(), judged_generation=state.generation)
-    return _crown(_with_versions(state, promoted), entry, (*state.champions, version.version))
+    warm_seconds = positive(entry.data, "keep_warm_seconds") if "keep_warm_seconds" in entry.data else None
+    state = replace(state, keep_warm_seconds=warm_seconds or KEEP_WARM_SECONDS)
+    return _crown(with_versions(state, promoted), entry, (*state.champions, version.version))
 
 
 def _apply_rolled_back(state: PipelineState, entry: Entry) -> PipelineState:
-    if state.champion is None or whole_number(entry, "from") != state.champion:
-        raise Illegal(f"version {whole_number(entry, 'from')} is not the champion")
-    back_to = _version(state, whole_number(entry, "to"))
+    left = whole_number(entry, "from")
+    if state.champion is None or left != state.champion:
+        raise Illegal(f"version {left} is not the champion")
+    back_to = version_of(state, whole_number(entry, "to"))
     if back_to.status not in _WAS_CHAMPION:
         raise Illegal(f"version {back_to.version} is {back_to.status}: it has not been champion before")
+    if state.rollout is not None:
+        # Its challenger was held against the champion that is left now.
+        challenger = state.versions[state.rollout.version]
+        state = leave_rollout(with_versions(state, replace(challenger, status="aborted")))
     below = state.champions[:-1]
     if back_to.version in below:
         below = below[: below.index(back_to.version)]
     after = _crown(state, entry, (*below, back_to.version))
-    return _with_versions(after, replace(after.versions[state.champion], status="rolled_back"))
+    return with_versions(after, replace(after.versions[left], status="rolled_back"))
 
 
 def _apply_alias_repaired(state: PipelineState, entry: Entry) -> PipelineState:
@@ -163,6 +183,7 @@ _STEPS = MappingProxyType(
         "checked": _apply_checked,
         "retrain_started": _apply_retrain_started,
         "retrain_ended": _apply_retrain_ended,
+        **ROLLOUT_STEPS,
     }
 )
 
@@ -174,7 +195,7 @@ def _crown(state: PipelineState, entry: Entry, champions: tuple[int, ...]) -> Pi
         )
     after = replace(state, champions=champions, generation=state.generation + 1)
     stale = [state.versions[number] for number in {*state.champions, *champions}]
-    return _with_versions(after, *(replace(version, status=_standing(after, version)) for version in stale))
+    return with_versions(after, *(replace(version, status=_standing(after, version)) for version in stale))
 
 
 def _standing(state: PipelineState, version: VersionState) -> Status:
@@ -183,31 +204,13 @@ def _standing(state: PipelineState, version: VersionState) -> Status:
     return "previous" if version.version == state.previous else "retired"
 
 
-def _with_versions(state: PipelineState, *versions: VersionState) -> PipelineState:
-    return replace(state, versions={**state.versions, **{version.version: version for version in versions}})
-
-
 def _with_claim(state: PipelineState, claim: Claim) -> PipelineState:
     return replace(state, claims={**state.claims, claim.purpose: claim})
 
 
-def _version(state: PipelineState, number: int) -> VersionState:
-    if number not in state.versions:
-        raise Illegal(f"version {number} is not registered")
-    return state.versions[number]
-
-
 def _has_same_facts(known: VersionState, version: VersionState) -> bool:
-    return version == replace(
-        known, status=version.status, reasons=version.reasons, judged_generation=version.judged_generation
-    )
-
-
-def _candidate(state: PipelineState, entry: Entry) -> VersionState:
-    version = _version(state, whole_number(entry, "version"))
-    if version.status not in ("registered", "held"):
-        raise Illegal(f"version {version.version} is {version.status}, no longer a candidate")
-    return version
+    fared = ("status", "reasons", "judged_generation", "approved_by")
+    return version == replace(known, **{name: getattr(version, name) for name in fared})
 
 
 def _claim_of(entry: Entry) -> Claim:

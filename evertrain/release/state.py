@@ -1,15 +1,29 @@
-"""Owns what a pipeline is after its journal's entries: claims, versions, champions, checks, retrains."""
+"""Owns what a pipeline is after its journal's entries: claims, versions, champions, rollouts, checks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from evertrain.drift_records import PastCheck
 from evertrain.liveness import ProcessIdentity
 
-Status: TypeAlias = Literal["registered", "held", "champion", "previous", "retired", "rolled_back"]
+Status: TypeAlias = Literal[
+    "registered",
+    "held",
+    "awaiting_approval",
+    "challenger",
+    "champion",
+    "previous",
+    "retired",
+    "rolled_back",
+    "rejected",
+    "aborted",
+]
+"""``challenger``: in a rollout; ``rejected``, ``aborted``: a guardrail or a person ended its rollout.
+``rolled_back`` was champion and was left for an earlier one."""
+KEEP_WARM_SECONDS = 900.0
 
 
 @dataclass(frozen=True)
@@ -36,6 +50,7 @@ class VersionState:
         look: Which challenger, counted from 1, it was on (mostly) these held-out rows; None: it met no
             champion.
         holdout: The digest of those rows' fingerprints; None as ``look``.
+        approved_by: Who approved it; None where nobody was asked, or hasn't yet.
     """
 
     version: int
@@ -50,6 +65,43 @@ class VersionState:
     judged_generation: int | None = None
     look: int | None = None
     holdout: str | None = None
+    approved_by: str | None = None
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """A challenger on its way; there is at most one.
+
+    Attributes:
+        number: The entry that started it; names it, and salts the buckets that callers fall into.
+        version: The challenger.
+        strategy: The YAML's ``promotion.strategy`` as it was then.
+        guardrails: The same of ``promotion.guardrails``.
+        step: Which of the strategy's steps it is on, from 0.
+        step_since: When it came there; ISO 8601, UTC.
+        paused: Why it goes no further by itself; None while it does.
+    """
+
+    number: int
+    version: int
+    strategy: Mapping[str, Any]
+    guardrails: Mapping[str, Any]
+    step: int
+    step_since: str
+    paused: str | None = None
+
+    @property
+    def steps(self) -> tuple[float, ...]:
+        """The percentages of requests that the challenger shall answer, one after the other."""
+        kind = self.strategy["type"]
+        if kind == "canary":
+            return tuple(self.strategy["steps"])
+        return (self.strategy["share"],) if kind == "ab" else (0.0,)
+
+    @property
+    def percent(self) -> float:
+        """The percentage of requests that the challenger shall answer now."""
+        return self.steps[self.step]
 
 
 @dataclass(frozen=True)
@@ -72,6 +124,9 @@ class PipelineState:
         generation: How often the champion has changed.
         checks: The last drift checks, oldest first, at most a hundred.
         retrain: The last retrain that a drift check started.
+        rollout: The one that is under way; None if there is none.
+        rollouts: How many have begun, and how many of them have ended, together.
+        keep_warm_seconds: How long after the last promotion the one before stays loaded in the service.
     """
 
     number: int = 0
@@ -81,6 +136,9 @@ class PipelineState:
     generation: int = 0
     checks: tuple[PastCheck, ...] = ()
     retrain: Retrain | None = None
+    rollout: Rollout | None = None
+    rollouts: int = 0
+    keep_warm_seconds: float = KEEP_WARM_SECONDS
 
     @property
     def champion(self) -> int | None:
