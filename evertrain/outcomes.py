@@ -63,9 +63,12 @@ def run_records(pipeline: Pipeline, ingested: Ingested) -> tuple[str, StepRecord
 
 
 def recall_outcome(records: StepRecords, state: PipelineState) -> TrainOutcome | None:
-    """Find the run's earlier outcome; a held one counts only while the champion is still the same."""
+    """Find the run's earlier outcome; a held one counts only until the champion or a rollout changes."""
     outcome = records.read(OUTCOME, TrainOutcome)
-    if outcome is None or (outcome.decision == "held" and outcome.generation != state.generation):
+    if outcome is None:
+        return None
+    then, now = (outcome.generation, outcome.rollouts), (state.generation, state.rollouts)
+    if outcome.decision == "held" and then != now:
         return None
     return outcome.model_copy(update={"cached": True})
 

@@ -328,4 +328,5 @@ class TrainOutcome(Record):
     quarantined: tuple[Quarantined, ...] = ()
     bundle: BundleSummary
     generation: int = 0
+    rollouts: int = 0
     seconds: dict[str, float] = {}

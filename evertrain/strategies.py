@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Literal
 
@@ -11,6 +12,28 @@ from evertrain.durations import Duration
 from evertrain.metrics import MetricName
 from evertrain.numbers import Percent
 
+KEEP_WARM = timedelta(minutes=15)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a strategy does with a version that passed its gates.
+
+    Attributes:
+        kind: The strategy's type.
+        percents: Of requests that the version answers, step by step, before it becomes champion; empty where
+            it becomes that at once.
+        bake_seconds: How long each step lasts at least.
+        keep_warm_seconds: How long the champion before stays loaded in the service.
+        metric: What decides at the end, where a metric does.
+    """
+
+    kind: str
+    percents: tuple[float, ...] = ()
+    bake_seconds: float = 0.0
+    keep_warm_seconds: float = KEEP_WARM.total_seconds()
+    metric: str | None = None
+
 
 class Direct(BaseModel):
     """The new version takes all requests at once."""
@@ -18,13 +41,21 @@ class Direct(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     type: Literal["direct"] = "direct"
 
+    def plan(self) -> Plan:
+        """What is to be done."""
+        return Plan(self.type)
+
 
 class BlueGreen(BaseModel):
     """The new version takes all requests at once; the old one is kept warm for an instant way back."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     type: Literal["blue_green"]
-    keep_warm: Duration = timedelta(minutes=15)
+    keep_warm: Duration = KEEP_WARM
+
+    def plan(self) -> Plan:
+        """What is to be done."""
+        return Plan(self.type, keep_warm_seconds=self.keep_warm.total_seconds())
 
 
 class Canary(BaseModel):
@@ -35,6 +66,10 @@ class Canary(BaseModel):
     steps: tuple[Percent, ...] = Field(default=(5, 25, 50, 100), min_length=1)
     bake: Duration = timedelta(minutes=10)
 
+    def plan(self) -> Plan:
+        """What is to be done."""
+        return Plan(self.type, self.steps, self.bake.total_seconds())
+
 
 class Shadow(BaseModel):
     """The new version sees the same requests off the request path; its answers are never returned."""
@@ -43,6 +78,11 @@ class Shadow(BaseModel):
     type: Literal["shadow"]
     duration: Duration = timedelta(hours=1)
     then: Literal["direct"] = "direct"
+
+    def plan(self) -> Plan:
+        """What is to be done."""
+        # The challenger answers none of the requests that it sees.
+        return Plan(self.type, (0.0,), self.duration.total_seconds())
 
 
 class AB(BaseModel):
@@ -53,6 +93,10 @@ class AB(BaseModel):
     share: Percent = 50
     duration: Duration = timedelta(days=7)
     metric: MetricName
+
+    def plan(self) -> Plan:
+        """What is to be done."""
+        return Plan(self.type, (self.share,), self.duration.total_seconds(), metric=self.metric)
 
 
 Strategy = Annotated[

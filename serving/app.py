@@ -14,8 +14,9 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving.admission import Admission
+from serving.arms import Lineup
 from serving.endpoints import Desk, FeedbackEndpoint, ScoringEndpoint
-from serving.fleet import Fleet, Served
+from serving.fleet import Fleet
 from serving.looks import Looks
 from serving.metrics import ServiceMetrics
 from serving.problems import NO_ROUTE, WRONG_METHOD, Refusal
@@ -84,14 +85,14 @@ def _pattern(path: str) -> re.Pattern[str]:
 def _scoring(desk: Desk) -> dict[str, ASGIApp]:
     fleet = desk.fleet
 
-    def by_name(parameters: Mapping[str, str]) -> Served:
-        return fleet.find(parameters["name"])
+    def by_name(parameters: Mapping[str, str]) -> Lineup:
+        return fleet.lineup(parameters["name"])
 
-    def by_version(parameters: Mapping[str, str]) -> Served:
-        return fleet.find(parameters["name"], parameters["version"])
+    def by_version(parameters: Mapping[str, str]) -> Lineup:
+        return fleet.lineup(parameters["name"], parameters["version"])
 
     return {
-        "/invocations": ScoringEndpoint(desk, MLFLOW_SCORING, lambda _: fleet.find_only()),
+        "/invocations": ScoringEndpoint(desk, MLFLOW_SCORING, lambda _: fleet.only_lineup()),
         "/models/{name}/invocations": ScoringEndpoint(desk, MLFLOW_SCORING, by_name),
         "/v1/models/{name}:predict": ScoringEndpoint(desk, V1_PREDICT, by_name),
         "/v2/models/{name}/infer": ScoringEndpoint(desk, V2, by_name),

@@ -14,16 +14,16 @@ from starlette.types import Receive, Scope, Send
 
 from evertrain.errors import ModelNotReady
 from serving.admission import Admission
+from serving.arms import Arm, Lineup
 from serving.bodies import Disconnected, check_media_type, read_body
 from serving.feedback import keep_labels
-from serving.fleet import Fleet, Served
+from serving.fleet import Fleet
 from serving.metrics import UNKNOWN, ServiceMetrics
 from serving.problems import NOT_READY, Refusal, encode_json
 from serving.protocols import JSON, Call, Headers, Protocol
 from serving.recorder import Answered, Recorder
-from serving.scoring import Limits, Scored, score
+from serving.scoring import ENTITY, FailedArm, Limits, Scored, score
 
-STABLE = "stable"
 RETRY_AFTER_SECONDS = 1
 # What is scored in less time than a thread's turn costs is scored at once.
 INLINE_BYTES = 4096
@@ -31,9 +31,8 @@ CLOSED_BY_CLIENT = 499
 """How a request is counted whose caller left before it was whole; nobody is sent it."""
 
 REQUEST_ID = b"x-evertrain-request-id"
-ENTITY = b"x-evertrain-entity"
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
-Find = Callable[[Mapping[str, str]], Served]
+Find = Callable[[Mapping[str, str]], Lineup]
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class ScoringEndpoint:
     Args:
         desk: What it shares with others.
         protocol: How it is asked.
-        find: Takes the path's parameters; gives the model, or raises Refusal or ModelNotReady.
+        find: Takes the path's parameters; gives who answers, or raises Refusal or ModelNotReady.
     """
 
     def __init__(self, desk: Desk, protocol: Protocol, find: Find) -> None:
@@ -67,55 +66,52 @@ class ScoringEndpoint:
         headers: Headers = dict(scope["headers"])
         request_id = sane_request_id(headers)
         sent = [(REQUEST_ID, request_id)]
-        model, version = UNKNOWN, ""
+        lineup: Lineup | None = None
         try:
-            served = self._find(scope["path_params"])
-            model, version = served.name, str(served.version)
-            sent += [(b"x-evertrain-version", version.encode()), (b"x-evertrain-arm", STABLE.encode())]
-            scored = await self._score(served, headers, request_id, receive)
+            lineup = self._find(scope["path_params"])
+            scored = await self._score(lineup, headers, request_id, receive)
         except (Refusal, ModelNotReady) as error:
             refusal = as_refusal(error)
-            self._desk.metrics.count(
-                model,
-                refusal.kind.status,
-                time.perf_counter() - began,
-                version=version,
-                arm=STABLE if version else "",
-                kind=refusal.kind.slug,
-            )
+            self._tell_refusal(lineup, refusal, time.perf_counter() - began)
+            if lineup is not None:
+                sent += _told_of(lineup.stable_arm)
             await send_refusal(refusal, sent, self._protocol.error_member, scope, receive, send)
             return
         except Disconnected:
-            self._desk.metrics.count(model, CLOSED_BY_CLIENT, time.perf_counter() - began, version=version)
+            model, version, arm = _named(lineup)
+            seconds = time.perf_counter() - began
+            self._desk.metrics.count(model, CLOSED_BY_CLIENT, seconds, version=version, arm=arm)
             return
         body, media_type, more = scored.spelled
         length = str(len(body)).encode()
-        whole = [*sent, (b"content-type", media_type), (b"content-length", length), *more]
+        told = [(b"content-type", media_type), (b"content-length", length)]
+        whole = [*sent, *_told_of(scored.arm), *told, *more]
         await send({"type": "http.response.start", "status": 200, "headers": whole})
         await send({"type": "http.response.body", "body": body})
-        self._tell(served, scored, headers, request_id.decode(), time.perf_counter() - began)
+        self._tell(lineup, scored, headers, request_id.decode(), time.perf_counter() - began)
 
-    async def _score(self, served: Served, headers: Headers, request_id: bytes, receive: Receive) -> Scored:
+    async def _score(self, lineup: Lineup, headers: Headers, request_id: bytes, receive: Receive) -> Scored:
         media_type = check_media_type(headers, self._protocol.media_types)
         limits = self._desk.limits
         body = await read_body(headers, receive, limits)
         call = Call(body, media_type, headers, request_id.decode())
-        if len(body) <= INLINE_BYTES and served.bundle.runtime == "onnx":
-            return score(served, self._protocol, call, limits.rows)
-        return await self._desk.admission.run(score, served, self._protocol, call, limits.rows)
+        if len(body) <= INLINE_BYTES and lineup.is_quick:
+            return score(lineup, self._protocol, call, limits.rows)
+        return await self._desk.admission.run(score, lineup, self._protocol, call, limits.rows)
 
     def _tell(
-        self, served: Served, scored: Scored, headers: Headers, request_id: str, seconds: float
+        self, lineup: Lineup, scored: Scored, headers: Headers, request_id: str, seconds: float
     ) -> None:
         # After the answer was handed over: its caller doesn't wait for this.
-        metrics = self._desk.metrics
-        metrics.count(served.name, 200, seconds, version=str(served.version), arm=STABLE)
-        metrics.observe_rows(served, STABLE, scored.columns, scored.prediction)
+        metrics, (arm, served) = self._desk.metrics, scored.arm
+        metrics.count(served.name, 200, seconds, version=str(served.version), arm=arm)
+        metrics.observe_rows(served, arm, scored.columns, scored.prediction)
+        self._tell_challenge(lineup, scored.assigned, seconds, failed=scored.has_failed)
         entity = headers.get(ENTITY)
         self._desk.recorder.record_answer(
             Answered(
                 served=served,
-                arm=STABLE,
+                arm=arm,
                 request_id=request_id,
                 entity=None if entity is None else entity.decode("latin-1"),
                 at_seconds=time.time() - seconds,
@@ -124,6 +120,38 @@ class ScoringEndpoint:
                 prediction=scored.prediction,
             )
         )
+
+    def _tell_challenge(self, lineup: Lineup, assigned: Arm | None, seconds: float, *, failed: bool) -> None:
+        if lineup.challenge is None or assigned is None:
+            return
+        challenge, challenger = lineup.challenge, assigned.served is lineup.challenge.served
+        challenge.tally.count(challenge.step, challenger=challenger, seconds=seconds, failed=failed)
+        if failed and challenger:
+            served = assigned.served
+            self._desk.metrics.count_arm_failure(served.name, str(served.version), assigned.name)
+
+    def _tell_refusal(self, lineup: Lineup | None, refusal: Refusal, seconds: float) -> None:
+        metrics, (model, version, arm) = self._desk.metrics, _named(lineup)
+        kind = refusal.kind
+        metrics.count(model, kind.status, seconds, version=version, arm=arm, kind=kind.slug)
+        if lineup is not None and isinstance(refusal, FailedArm):
+            metrics.count_arm_failure(model, version, arm)
+            self._tell_challenge(lineup, refusal.assigned, seconds, failed=True)
+
+
+def _named(lineup: Lineup | None) -> tuple[str, str, str]:
+    """The model, the version and the arm under which a request is counted that nobody answered."""
+    if lineup is None:
+        return UNKNOWN, "", ""
+    name, served = lineup.stable_arm
+    return served.name, str(served.version), name
+
+
+def _told_of(arm: Arm) -> list[tuple[bytes, bytes]]:
+    return [
+        (b"x-evertrain-version", str(arm.served.version).encode()),
+        (b"x-evertrain-arm", arm.name.encode()),
+    ]
 
 
 def sane_request_id(headers: Headers) -> bytes:

@@ -5,22 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from evertrain.bundles import Bundle
 from evertrain.errors import ModelNotReady
+from serving.arms import Challenge, Lineup
 from serving.problems import UNKNOWN_MODEL, Refusal
+from serving.served import Served
 
-
-@dataclass(frozen=True)
-class Served:
-    """One model as it answers: its version, the journal's generation, the verified and warm bundle."""
-
-    name: str
-    version: int
-    generation: int
-    bundle: Bundle
-
-    def __str__(self) -> str:
-        return f"{self.name} v{self.version} ({self.bundle.runtime})"
+__all__ = ["Fleet", "Reading", "Served"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +25,7 @@ class Fleet:
     """The models by name. One thread writes; any number read, each request from one reference."""
 
     def __init__(self) -> None:
-        self._models: Mapping[str, Served | None] = {}
+        self._models: Mapping[str, Lineup | None] = {}
         self._readings: dict[str, Reading] = {}
         self._required: frozenset[str] = frozenset()
 
@@ -47,9 +37,12 @@ class Fleet:
         """Name the models without which the service isn't ready."""
         self._required = frozenset(names)
 
-    def put(self, served: Served) -> None:
-        """Answer with *served* from the next request on; those under way keep what they took."""
-        self._models = {**self._models, served.name: served}
+    def put(self, served: Served, challenge: Challenge | None = None) -> None:
+        """Answer with *served* from the next request on, and with the challenger beside it if there is one.
+
+        Requests under way keep what they took.
+        """
+        self._models = {**self._models, served.name: Lineup(served, challenge)}
 
     def note_reading(self, name: str, reading: Reading) -> None:
         """Keep that the store answered for *name*, and what its journal wants."""
@@ -59,8 +52,8 @@ class Fleet:
         """The last reading of each journal that was ever read, by model."""
         return dict(self._readings)
 
-    def find(self, name: str, version: str | None = None) -> Served:
-        """The model *name*, and of it *version* where that matters.
+    def lineup(self, name: str, version: str | None = None) -> Lineup:
+        """Who answers as *name*; with *version* that champion alone.
 
         Raises:
             Refusal: No such model here, or another version of it; what there is, is told.
@@ -69,41 +62,48 @@ class Fleet:
         models = self._models
         if name not in models:
             raise Refusal(UNKNOWN_MODEL, f"No model {name!r} here; there {_listing(models)}.", field="name")
-        served = models[name]
-        if served is None:
+        found = models[name]
+        if found is None:
             raise ModelNotReady(f"{name} has no verified version loaded yet; ask again shortly.", name=name)
-        if version is not None and version != str(served.version):
-            raise Refusal(
-                UNKNOWN_MODEL,
-                f"Version {version[:20]!r} of {name} doesn't answer here; version {served.version} does.",
-                field="version",
-            )
-        return served
+        if version is None:
+            return found
+        if version != str(found.stable.version):
+            other = f"version {found.stable.version} does"
+            told = f"Version {version[:20]!r} of {name} doesn't answer here; {other}."
+            raise Refusal(UNKNOWN_MODEL, told, field="version")
+        return Lineup(found.stable)
 
-    def find_only(self) -> Served:
-        """The one model that is served.
+    def only_lineup(self) -> Lineup:
+        """Who answers where one model is served.
 
         Raises:
             Refusal: Several are served; they are listed.
             ModelNotReady: None is served yet.
         """
-        loaded = self.loaded()
+        loaded = self.lineups()
         if not loaded:
             raise ModelNotReady("No model has a verified version loaded yet; ask again shortly.")
         if len(loaded) > 1:
-            names = {served.name: served for served in loaded}
             raise Refusal(
                 UNKNOWN_MODEL,
-                f"/invocations is for a service of one model; there {_listing(names)}: "
-                "ask /models/<name>/invocations.",
+                f"/invocations is for a service of one model; there "
+                f"{_listing(each.stable.name for each in loaded)}: ask /models/<name>/invocations.",
             )
         return loaded[0]
 
-    def loaded(self) -> list[Served]:
+    def find(self, name: str, version: str | None = None) -> Served:
+        """The champion that answers as *name*; raises as ``lineup`` does."""
+        return self.lineup(name, version).stable
+
+    def lineups(self) -> list[Lineup]:
         """The models that answer, by name."""
         return sorted(
-            (each for each in self._models.values() if each is not None), key=lambda each: each.name
+            (each for each in self._models.values() if each is not None), key=lambda each: each.stable.name
         )
+
+    def loaded(self) -> list[Served]:
+        """The champions that answer, by name."""
+        return [each.stable for each in self.lineups()]
 
     def check_ready(self) -> None:
         """Raise ModelNotReady unless a model answers and none of the required ones is missing."""

@@ -1,4 +1,4 @@
-"""Owns following one pipeline's journal: loads and verifies each new champion, then swaps it in."""
+"""Owns following one pipeline's journal: loads and verifies champion and challenger, then swaps them in."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from evertrain.bundles import Bundle, check_golden, load_bundle
 from evertrain.errors import BundleRefused
 from evertrain.journal import head_key
 from evertrain.release import PipelineState, VersionState, open_journal
+from evertrain.replica_reports import ModelReport
 from evertrain.storage import Store
+from serving.arms import Challenge
+from serving.challenger import Challenger
 from serving.fleet import Fleet, Reading, Served
 from serving.retries import Clock, Retry
 
@@ -77,8 +80,11 @@ class Follower:
         self._number = 0
         self._state: PipelineState | None = None
         self._served: Served | None = None
+        self._shown: Challenge | None = None
         self._reading = Retry(f"Can't follow {name}", clock)
         self._loading = Retry(f"Can't serve the new champion of {name}", clock)
+        self._challenger = Challenger(store, name, self._find_bundle, clock)
+        self._warm: dict[str, tuple[Bundle, float]] = {}
         fleet.expect(name)
 
     @property
@@ -90,6 +96,25 @@ class Follower:
         """Read what is new in the journal and serve its champion; what fails is logged and tried again."""
         self._reading.attempt(self._catch_up)
         self._loading.attempt(self._serve_champion)
+        if self._state is not None and self._served is not None:
+            self._challenger.look(self._state)
+            challenge = self._challenger.challenge
+            if challenge is not self._shown:
+                self._fleet.put(self._served, challenge)
+                self._shown = challenge
+        self._cool_down()
+
+    @property
+    def is_hurried(self) -> bool:
+        """Whether a rollout runs, or the champion before is kept warm for a quick way back."""
+        return bool(self._warm) or (self._state is not None and self._state.rollout is not None)
+
+    def report(self) -> ModelReport | None:
+        """What this process serves under the name; None while that is nothing."""
+        served = self._served
+        if served is None:
+            return None
+        return ModelReport(served.version, served.generation, self._challenger.report())
 
     def _catch_up(self) -> None:
         changed = self._store.get_if_changed(head_key(self.name), self._tag)
@@ -116,16 +141,30 @@ class Follower:
         if state is None or state.champion is None or (served and served.generation == state.generation):
             return
         champion = state.versions[state.champion]
-        fresh = Served(self.name, champion.version, state.generation, self._bundle_of(champion))
+        fresh = Served(self.name, champion.version, state.generation, self._find_bundle(champion))
+        # Whoever challenged the champion before challenges nobody now.
         self._fleet.put(fresh)
+        self._shown = None
+        if served is not None and served.bundle.digest != fresh.bundle.digest:
+            self._warm[served.bundle.digest] = (served.bundle, self._clock() + state.keep_warm_seconds)
         self._served = fresh
         _log.info("Now serving %s, generation %d", fresh, fresh.generation)
 
-    def _bundle_of(self, champion: VersionState) -> Bundle:
-        if self._served and self._served.bundle.digest == champion.bundle:
-            return self._served.bundle
+    def _find_bundle(self, version: VersionState) -> Bundle:
+        """The bundle of *version*: one that is in memory already, or loaded."""
+        challenge = self._challenger.challenge
+        answering = (self._served, None if challenge is None else challenge.served)
+        known = [each.bundle for each in answering if each is not None]
+        known += [bundle for bundle, _ in self._warm.values()]
+        found = next((bundle for bundle in known if bundle.digest == version.bundle), None)
+        if found is not None:
+            return found
         try:
-            return self._load(self._store, champion.bundle)
+            return self._load(self._store, version.bundle)
         except BundleRefused as cause:
-            which = f"v{champion.version} (bundle {champion.bundle[:12]})"
-            raise BundleRefused(f"{which}: {cause.message}", digest=champion.bundle) from cause
+            which = f"v{version.version} (bundle {version.bundle[:12]})"
+            raise BundleRefused(f"{which}: {cause.message}", digest=version.bundle) from cause
+
+    def _cool_down(self) -> None:
+        now = self._clock()
+        self._warm = {digest: kept for digest, kept in self._warm.items() if kept[1] > now}

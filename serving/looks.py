@@ -9,7 +9,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from evertrain.errors import ModelNotReady
-from serving.endpoints import STABLE, as_refusal
+from serving.arms import STABLE
+from serving.endpoints import as_refusal
 from serving.fleet import Fleet, Served
 from serving.metrics import MEDIA_TYPE as METRICS_MEDIA_TYPE
 from serving.metrics import ServiceMetrics

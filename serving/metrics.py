@@ -66,6 +66,12 @@ class ServiceMetrics:
             buckets=BUCKETS_SECONDS,
             registry=self._registry,
         )
+        self._failure_family = Counter(
+            "evertrain_arm_failures",
+            "Requests on which an arm's model failed; a challenger's are answered by the champion.",
+            ("model", "version", "arm"),
+            registry=self._registry,
+        )
         self._row_families = RowFamilies(self._registry)
         self._log = LogMetrics(recorder or KeepsNothing(), self._registry)
         self._registry.register(_FleetCollector(fleet))
@@ -98,6 +104,10 @@ class ServiceMetrics:
             self._refusal_family.labels(model, kind).inc()
         self._log.look_now_and_then()
 
+    def count_arm_failure(self, model: str, version: str, arm: str) -> None:
+        """Count that an arm's model raised, or gave a number that isn't finite."""
+        self._failure_family.labels(model, version, arm).inc()
+
     def observe_rows(
         self, served: Served, arm: str, columns: Mapping[str, Values], prediction: Prediction
     ) -> None:
@@ -123,7 +133,8 @@ class ServiceMetrics:
             return
         name, oldest = served.name, known[0]
         told = {"model": name, "version": str(oldest)}
-        for family in (self._answer_family, self._seconds_family, self._row_families.answers):
+        families = (self._answer_family, self._seconds_family, self._failure_family)
+        for family in (*families, self._row_families.answers):
             family.remove_by_labels(told)
         self._rows = {key: rows for key, rows in self._rows.items() if key[:2] != (name, oldest)}
         self._answers = {key: one for key, one in self._answers.items() if key[:2] != (name, str(oldest))}

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 from evertrain.predictions import Prediction
 from evertrain.records import Label
-from serving.fleet import Served
+from serving.served import Served
 
 
 @dataclass(frozen=True, slots=True, eq=False)

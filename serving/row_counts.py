@@ -14,7 +14,7 @@ from evertrain.bundles import Bundle
 from evertrain.columns import MISSING, Values, is_missing
 from evertrain.predictions import Prediction
 from evertrain.spelling import spell_categories, spell_category
-from serving.fleet import Served
+from serving.served import Served
 from serving.value_rules import ValueRule, count_broken, read_rules
 
 MOST_ANSWERS = 50

@@ -12,6 +12,7 @@ from typing import Self
 from evertrain.errors import ConfigError
 from evertrain.journal import head_key
 from evertrain.release import open_journal
+from evertrain.replica_reports import ModelReport
 from evertrain.storage import Store
 from serving.fleet import Fleet
 from serving.follower import ACTOR, Follower, Load, load_verified
@@ -22,10 +23,11 @@ STOP_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Rhythm:
-    """How often a store is asked: for each pipeline's head, and for pipelines that are new."""
+    """How often a store is asked: for a pipeline's head, for new pipelines, for a head in a hurry."""
 
     poll_seconds: float = 0.5
     discover_seconds: float = 2.0
+    hurried_seconds: float = 0.25
 
 
 LOCAL = Rhythm()
@@ -111,8 +113,19 @@ class Watcher:
         self._stopping.set()
         self._thread.join(STOP_SECONDS)
 
+    @property
+    def is_hurried(self) -> bool:
+        """Whether a rollout runs, or a champion was left so recently that the way back is kept short."""
+        return any(follower.is_hurried for follower in list(self._followers.values()))
+
+    def reports(self) -> dict[str, ModelReport]:
+        """What is served, by pipeline."""
+        found = {name: follower.report() for name, follower in list(self._followers.items())}
+        return {name: report for name, report in found.items() if report is not None}
+
     def _run(self) -> None:
-        while not self._stopping.wait(self._rhythm.poll_seconds):
+        rhythm = self._rhythm
+        while not self._stopping.wait(rhythm.hurried_seconds if self.is_hurried else rhythm.poll_seconds):
             self.look()
 
     def _discover(self) -> None:

@@ -15,6 +15,7 @@ from evertrain.storage import S3Store, Store, attach_store
 from evertrain.storage.s3_client import s3_client
 from serving.fleet import Fleet
 from serving.recorder import KeepsNothing, Recorder
+from serving.reporter import Reporter
 from serving.scoring import Limits
 from serving.watcher import LOCAL, REMOTE, Rhythm, Watcher
 
@@ -68,7 +69,7 @@ def answer(
     with open_log(work.settings, look_after) as recorder:
         server = make_server(fleet, work.limits, keys, lambda: tell(fleet), recorder=recorder)
         watcher.look()
-        with watcher:
+        with watcher, Reporter(store, watcher):
             server.run(sockets=[listener])
 
 

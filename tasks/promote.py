@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from evertrain.progress import step
 from evertrain.records import (
     BundleRef,
@@ -13,8 +15,11 @@ from evertrain.records import (
     SnapshotSummary,
     TrainOutcome,
 )
-from evertrain.release import decide_held, decide_promoted, decide_registered
-from evertrain.release.lifecycle import PipelineState
+from evertrain.release import Decide, decide_held, decide_registered
+from evertrain.release.changes import CANDIDATE
+from evertrain.release.lifecycle import PipelineState, VersionState
+from evertrain.release.releasing import Release, decide_begun
+from evertrain.release.rollouts import decide_awaiting_approval
 from evertrain.runs import code_digest
 from tasks.run import Run
 from tasks.steps import step_task
@@ -60,9 +65,9 @@ def journal_decision(
 ) -> PipelineState:
     """Write the decision, unless an earlier try of this run has."""
     known = state.versions[version.version]
-    if known.status not in ("registered", "held"):
+    if known.status not in CANDIDATE:
         return state
-    reasons = judgement.held_because
+    reasons = judgement.held_because or under_way(run.config.name, state)
     if reasons and known.status == "held" and known.judged_generation == judgement.generation:
         return state
     if reasons:
@@ -74,26 +79,47 @@ def journal_decision(
             fence=run.fence,
         )
         return run.pipeline.journal.append(held)[1]
-    promoted = decide_promoted(
-        version=version.version,
-        judged_generation=judgement.generation,
-        fence=run.fence,
-        reason=f"all gates passed ({run.trigger})",
+    return run.pipeline.journal.append(begin_release(run, version, judgement, state))[1]
+
+
+def begin_release(run: Run, version: ModelVersion, judgement: Judgement, state: PipelineState) -> Decide:
+    """What the YAML makes of a version that passed its gates: wait for a person, or begin to take over."""
+    promotion, generation = run.config.promotion, judgement.generation
+    release = Release(promotion.strategy.plan(), promotion.guardrails.model_dump(mode="json"))
+    if promotion.approval == "required" and state.versions[version.version].approved_by is None:
+        return decide_awaiting_approval(
+            version=version.version,
+            run_key=run.key,
+            release=release.spelled(),
+            judged_generation=generation,
+            fence=run.fence,
+        )
+    reason = f"all gates passed ({run.trigger})"
+    return decide_begun(
+        release, version=version.version, judged_generation=generation, fence=run.fence, reason=reason
     )
-    return run.pipeline.journal.append(promoted)[1]
+
+
+def under_way(pipeline: str, state: PipelineState) -> tuple[str, ...]:
+    """Why a version that passed its gates is held while another is rolled out."""
+    rollout = state.rollout
+    if rollout is None:
+        return ()
+    return (f"a rollout of version {rollout.version} is under way: evertrain rollout status {pipeline}",)
 
 
 def summarise(
     run: Run, version: ModelVersion, judgement: Judgement, bundle: BundleRef, state: PipelineState
 ) -> TrainOutcome:
     """Put together what ``train`` answers."""
+    decision, reasons = tell_decision(run.config.name, state.versions[version.version])
     evaluation = judgement.evaluation
     champion = evaluation.champion
     snapshot = run.ingested.snapshot
     return TrainOutcome(
         pipeline=run.config.name,
-        decision="held" if judgement.held_because else "promoted",
-        reasons=judgement.held_because,
+        decision=decision,
+        reasons=reasons,
         version=version.version,
         run_id=version.run_id,
         run_key=run.key,
@@ -108,7 +134,19 @@ def summarise(
         ),
         bundle=BundleSummary(digest=bundle.digest, runtime=bundle.runtime),
         generation=state.generation,
+        rollouts=state.rollouts,
     )
+
+
+def tell_decision(
+    pipeline: str, version: VersionState
+) -> tuple[Literal["promoted", "rollout", "held"], tuple[str, ...]]:
+    """How ``train`` calls what became of the version, and why where it doesn't serve."""
+    if version.status == "awaiting_approval":
+        return "held", (f"it awaits approval: evertrain approve {pipeline} {version.version}",)
+    if version.status == "held":
+        return "held", version.reasons
+    return ("rollout", ()) if version.status in ("challenger", "rejected", "aborted") else ("promoted", ())
 
 
 def values(metrics: dict[str, MetricEstimate]) -> dict[str, float]:

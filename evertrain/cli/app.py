@@ -15,6 +15,7 @@ import typer
 from typer.exceptions import TyperException
 
 from evertrain.cli import (
+    approve,
     audit,
     check,
     demo,
@@ -25,6 +26,7 @@ from evertrain.cli import (
     init,
     keys,
     rollback,
+    rollout,
     score,
     serve,
     train,
@@ -48,11 +50,13 @@ app.command("drift", epilog=drift.EXAMPLES)(drift.drift)
 app.command("score", epilog=score.EXAMPLES)(score.score)
 app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
 app.command("rollback", epilog=rollback.EXAMPLES)(rollback.rollback)
+app.command("approve", epilog=approve.EXAMPLES)(approve.approve)
 app.command("export", epilog=export.EXAMPLES)(export.export)
 app.command("demo", epilog=demo.EXAMPLES)(demo.demo)
 app.command("deploy", epilog=deploy.EXAMPLES)(deploy.deploy)
 app.command("up", epilog=up.EXAMPLES)(up.up)
 app.command("down", epilog=down.EXAMPLES)(down.down)
+app.add_typer(rollout.app, name="rollout")
 app.add_typer(audit.app, name="audit")
 app.add_typer(keys.app, name="keys")
 

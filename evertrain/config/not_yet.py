@@ -6,6 +6,7 @@ from evertrain.config import PipelineConfig
 from evertrain.config.faults import Fault, fault_at
 
 DORMANT = ("labels",)
+UNWALKED = ("shadow", "ab")
 WORDS = "is not yet supported by this version"
 
 
@@ -25,10 +26,8 @@ def find_not_yet(config: PipelineConfig, *, has_champion: bool = False) -> list[
         has_champion: Whether a version serves already; the first is promoted at once by any strategy.
     """
     faults = []
-    if config.promotion.approval == "required":
-        faults.append(fault_at(("promotion", "approval"), f"an approval {WORDS}", "none"))
     strategy = config.promotion.strategy.type
-    if has_champion and strategy != "direct":
+    if has_champion and strategy in UNWALKED:
         found = f"{strategy} {WORDS} where there is a champion"
-        faults.append(fault_at(("promotion", "strategy", "type"), found, "direct"))
+        faults.append(fault_at(("promotion", "strategy", "type"), found, "direct, blue_green or canary"))
     return faults

@@ -82,7 +82,7 @@ def build_plan(config: PipelineConfig, settings: Settings) -> Plan:
         schedule=_spell_schedule(config.schedule.train, config.schedule.timezone),
         serving=_spell_serving(config.serving),
         notify=spell_notifiers(config.notify, os.environ),
-        not_yet=tuple(fault.line for fault in find_not_yet(config)),
+        not_yet=tuple(fault.line for fault in find_not_yet(config, has_champion=True)),
         dormant=find_dormant(config),
         warnings=tuple(_find_warnings(config)),
     )
@@ -148,7 +148,7 @@ def _spell_schedule(cron: str | None, timezone: str) -> str:
 def _spell_serving(serving: ServingConfig) -> str:
     if not serving.log_predictions:
         return "predictions are not logged"
-    return f"predictions are to be logged, {serving.sample:.0%} of them; the log comes with a later version"
+    return f"predictions are logged, {serving.sample:.0%} of them"
 
 
 def _find_warnings(config: PipelineConfig) -> Iterator[str]:

@@ -209,7 +209,7 @@ def _with_claim(state: PipelineState, claim: Claim) -> PipelineState:
 
 
 def _has_same_facts(known: VersionState, version: VersionState) -> bool:
-    fared = ("status", "reasons", "judged_generation", "approved_by")
+    fared = ("status", "reasons", "judged_generation", "approved_by", "release")
     return version == replace(known, **{name: getattr(version, name) for name in fared})
 
 

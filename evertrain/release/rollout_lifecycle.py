@@ -11,7 +11,7 @@ from evertrain.release.changes import candidate_of, version_of, with_versions
 from evertrain.release.fields import text, whole_number
 from evertrain.release.state import PipelineState, Rollout, Status, VersionState
 
-PAUSES = frozenset({"no_data", "inconclusive", "sample_ratio", "not_loaded", "verdict", "person"})
+PAUSES = frozenset({"no_data", "inconclusive", "sample_ratio", "not_loaded"})
 ENDS: Mapping[str, Status] = MappingProxyType({"rolled_back": "rejected", "aborted": "aborted"})
 """How a rollout ends without a promotion, and what its version is then."""
 GRADUAL = frozenset({"canary", "shadow", "ab"})
@@ -37,7 +37,13 @@ def _apply_awaiting_approval(state: PipelineState, entry: Entry) -> PipelineStat
         raise Illegal(f"this is generation {state.generation}")
     if version.approved_by is not None:
         raise Illegal(f"version {version.version} was approved by {version.approved_by}")
-    waiting = replace(version, status="awaiting_approval", reasons=(), judged_generation=state.generation)
+    waiting = replace(
+        version,
+        status="awaiting_approval",
+        reasons=(),
+        judged_generation=state.generation,
+        release=_mapping(entry, "release"),
+    )
     return with_versions(state, waiting)
 
 
@@ -59,8 +65,7 @@ def _apply_started(state: PipelineState, entry: Entry) -> PipelineState:
     if whole_number(entry, "generation") != state.generation:
         raise Illegal(f"this is generation {state.generation}")
     strategy, guardrails = _mapping(entry, "strategy"), _mapping(entry, "guardrails")
-    if strategy.get("type") not in GRADUAL:
-        raise Illegal(f"{strategy.get('type')!r} is no strategy that takes time")
+    _check_strategy(strategy)
     started = replace(version, status="challenger", reasons=(), judged_generation=state.generation)
     rollout = Rollout(entry.number, version.version, strategy, guardrails, 0, entry.at)
     return replace(with_versions(state, started), rollout=rollout, rollouts=state.rollouts + 1)
@@ -109,6 +114,20 @@ def _rollout_of(state: PipelineState, entry: Entry) -> Rollout:
     if whole_number(entry, "rollout") != state.rollout.number:
         raise Illegal(f"it is rollout {state.rollout.number} that is under way")
     return state.rollout
+
+
+def _check_strategy(strategy: Mapping[str, object]) -> None:
+    if strategy.get("type") not in GRADUAL:
+        raise Illegal(f"{strategy.get('type')!r} is no strategy that takes time")
+    steps, bake_seconds = strategy.get("steps"), strategy.get("bake_seconds")
+    if not isinstance(steps, list) or not steps or not all(_is_number(step) for step in steps):
+        raise Illegal(f"its steps are {steps!r}, not percentages")
+    if not _is_number(bake_seconds):
+        raise Illegal(f"bake_seconds is {bake_seconds!r}, not a number")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
 
 
 def _mapping(entry: Entry, name: str) -> Mapping[str, object]:

@@ -11,17 +11,30 @@ from evertrain.release import Decide, check_generation
 from evertrain.release.state import PipelineState, Rollout
 
 Evidence = Mapping[str, JSON]
-Pause = Literal["no_data", "inconclusive", "sample_ratio", "not_loaded", "verdict", "person"]
+Pause = Literal["no_data", "inconclusive", "sample_ratio", "not_loaded"]
 
 
 def decide_awaiting_approval(
-    *, version: int, run_key: str, judged_generation: int | None, fence: int | None = None
+    *,
+    version: int,
+    run_key: str,
+    release: Evidence,
+    judged_generation: int | None,
+    fence: int | None = None,
 ) -> Decide:
-    """Let *version*, which passed its gates, wait for a person; a Conflict if the champion changed since."""
+    """Let *version*, which passed its gates, wait for a person; a Conflict if the champion changed since.
+
+    *release* says how it takes over once it is approved.
+    """
 
     def decide(state: PipelineState) -> Draft:
         check_generation(state, version, judged_generation)
-        data: dict[str, JSON] = {"version": version, "run_key": run_key, "generation": state.generation}
+        data: dict[str, JSON] = {
+            "version": version,
+            "run_key": run_key,
+            "generation": state.generation,
+            "release": dict(release),
+        }
         return Draft("awaiting_approval", data, "all gates passed", fence)
 
     return decide

@@ -51,6 +51,7 @@ class VersionState:
             champion.
         holdout: The digest of those rows' fingerprints; None as ``look``.
         approved_by: Who approved it; None where nobody was asked, or hasn't yet.
+        release: How it takes over once it is approved; None where nobody was asked.
     """
 
     version: int
@@ -66,6 +67,7 @@ class VersionState:
     look: int | None = None
     holdout: str | None = None
     approved_by: str | None = None
+    release: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,8 @@ class Rollout:
     Attributes:
         number: The entry that started it; names it, and salts the buckets that callers fall into.
         version: The challenger.
-        strategy: The YAML's ``promotion.strategy`` as it was then.
+        strategy: What the YAML's strategy came to then: its ``type``, its ``steps`` in percent of requests,
+            its ``bake_seconds``, its ``metric``.
         guardrails: The same of ``promotion.guardrails``.
         step: Which of the strategy's steps it is on, from 0.
         step_since: When it came there; ISO 8601, UTC.
@@ -93,10 +96,17 @@ class Rollout:
     @property
     def steps(self) -> tuple[float, ...]:
         """The percentages of requests that the challenger shall answer, one after the other."""
-        kind = self.strategy["type"]
-        if kind == "canary":
-            return tuple(self.strategy["steps"])
-        return (self.strategy["share"],) if kind == "ab" else (0.0,)
+        return tuple(float(percent) for percent in self.strategy["steps"])
+
+    @property
+    def kind(self) -> str:
+        """The strategy's type."""
+        return str(self.strategy["type"])
+
+    @property
+    def bake_seconds(self) -> float:
+        """How long each step lasts at least."""
+        return float(self.strategy["bake_seconds"])
 
     @property
     def percent(self) -> float:

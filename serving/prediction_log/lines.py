@@ -11,10 +11,10 @@ import orjson
 
 from evertrain.records import Feature
 from evertrain.spelling import spell_categories
-from serving.fleet import Served
 from serving.prediction_log.reading import SLOW_MARK
 from serving.problems import encode_json
 from serving.recorder import Answered, LateLabel
+from serving.served import Served
 
 
 def name_model(served: Served) -> str:

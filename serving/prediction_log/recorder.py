@@ -14,12 +14,12 @@ from typing import NamedTuple, Self
 
 from evertrain.errors import StorageError
 from evertrain.serving_plan import ServingPlan
-from serving.fleet import Served
 from serving.prediction_log.lines import name_model, spell_answer, spell_labels, spell_model
 from serving.prediction_log.places import ANSWERS, LABELS, read_shipped_at, waiting_bytes
 from serving.prediction_log.room import drop_oldest
 from serving.prediction_log.segments import SegmentWriter
 from serving.recorder import Answered, LateLabel, LogCounts, LogState
+from serving.served import Served
 
 WRITE_EVERY_SECONDS = 0.2
 """What a kill -9 costs at most, and a little more: the operating system keeps what was written."""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from evertrain.predictions import Prediction
 from evertrain.records import Signature
-from serving.fleet import Served
+from serving.served import Served
 
 Columns: TypeAlias = dict[str, Sequence[Any]]
 Headers: TypeAlias = Mapping[bytes, bytes]

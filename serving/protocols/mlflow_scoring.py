@@ -6,11 +6,11 @@ from typing import Any
 
 from evertrain.predictions import Prediction
 from evertrain.records import Signature
-from serving.fleet import Served
 from serving.problems import encode_answer
 from serving.protocols import JSON, Asked, Call, Protocol, Spelled
 from serving.protocols.csv_rows import read_csv
 from serving.protocols.json_forms import parse_rows
+from serving.served import Served
 
 CSV = "text/csv"
 

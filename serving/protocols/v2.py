@@ -11,10 +11,10 @@ import numpy as np
 from evertrain.errors import InvalidInput
 from evertrain.predictions import Prediction
 from evertrain.records import Feature, Signature
-from serving.fleet import Served
 from serving.problems import TOO_LARGE, Refusal, encode_answer
 from serving.protocols import JSON, Asked, Call, Columns, Protocol, Spelled
 from serving.protocols.v2_tensors import DATATYPES, datatype_of, read_bytes, read_data, write_bytes
+from serving.served import Served
 from serving.strict_json import name_of, read_json, refuse_constants, refuse_unknown_keys, show
 
 OCTETS = "application/octet-stream"

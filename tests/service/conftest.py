@@ -80,8 +80,11 @@ def fake_bundle(
     )
 
 
-def constant_onnx(late: float, *, slowed_by: int = 0) -> bytes:
-    """A model in ONNX that gives every row the probability *late*; slow, where *slowed_by* is large."""
+def constant_onnx(late: float, *, slowed_by: int = 0, fails_over: float | None = None) -> bytes:
+    """A model in ONNX that gives every row the probability *late*.
+
+    It is slow, where *slowed_by* is large, and gives NaN for a distance over *fails_over*.
+    """
     from onnx import TensorProto, checker, helper
 
     kinds = {"in_001": TensorProto.STRING}
@@ -108,6 +111,8 @@ def constant_onnx(late: float, *, slowed_by: int = 0) -> bytes:
     ]
     if slowed_by:
         nodes = _made_slow(nodes, slowed_by)
+    if fails_over is not None:
+        nodes = _made_failing(nodes, fails_over)
     outputs = [
         helper.make_tensor_value_info("label", TensorProto.INT64, [None, 1]),
         helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [None, 2]),
@@ -142,7 +147,32 @@ def _made_slow(nodes: list[Any], size: int) -> list[Any]:
     return [*slow, *nodes[1:]]
 
 
-def constant_bundle_files(late: float, *, golden_late: float | None = None) -> dict[str, bytes]:
+def _made_failing(nodes: list[Any], over: float) -> list[Any]:
+    """Add 0 / 1 to the probability of rows up to *over* miles, and 0 / 0 to that of others."""
+    from onnx import TensorProto, helper
+
+    def constant(name: str, value: float) -> Any:
+        tensor = helper.make_tensor("value", TensorProto.FLOAT, [1], [value])
+        return helper.make_node("Constant", [], [name], value=tensor)
+
+    first, joined = nodes[:-1], nodes[-1]
+    failing = [
+        constant("limit", over),
+        constant("zero", 0.0),
+        constant("one", 1.0),
+        helper.make_node("Greater", ["in_000", "limit"], ["is_over"]),
+        helper.make_node("Cast", ["is_over"], ["over"], to=TensorProto.FLOAT),
+        helper.make_node("Sub", ["one", "over"], ["within"]),
+        helper.make_node("Div", ["zero", "within"], ["nothing_or_nan"]),
+        helper.make_node("Add", ["yes", "nothing_or_nan"], ["yes_or_nan"]),
+    ]
+    joined.input[1] = "yes_or_nan"
+    return [*first, *failing, joined]
+
+
+def constant_bundle_files(
+    late: float, *, golden_late: float | None = None, fails_over: float | None = None
+) -> dict[str, bytes]:
     """The files of a bundle around ``constant_onnx(late)``; *golden_late* is what its golden rows claim."""
     claimed = late if golden_late is None else golden_late
     rows = len(GOLDEN_COLUMNS["distance"])
@@ -153,7 +183,7 @@ def constant_bundle_files(late: float, *, golden_late: float | None = None) -> d
         probabilities=[[1 - claimed, claimed]] * rows,
     )
     return {
-        "model.onnx": constant_onnx(late),
+        "model.onnx": constant_onnx(late, fails_over=fails_over),
         "signature.json": canonical_json(SIGNATURE.model_dump(mode="json")),
         "golden.json": canonical_json(golden.model_dump(mode="json")),
         "statistics.json": b"{}",
@@ -161,9 +191,12 @@ def constant_bundle_files(late: float, *, golden_late: float | None = None) -> d
     }
 
 
-def store_constant_bundle(store: Store, late: float, *, golden_late: float | None = None) -> str:
+def store_constant_bundle(
+    store: Store, late: float, *, golden_late: float | None = None, fails_over: float | None = None
+) -> str:
     """Write such a bundle; gives its digest."""
-    return write_bundle(store, "onnx", constant_bundle_files(late, golden_late=golden_late), "test")
+    files = constant_bundle_files(late, golden_late=golden_late, fails_over=fails_over)
+    return write_bundle(store, "onnx", files, "test")
 
 
 def promote_bundle(store: Store, pipeline: str, version: int, bundle: str) -> None:

@@ -66,7 +66,7 @@ def test_a_broken_newcomer_does_not_unready_the_service(store, fleet, promote, w
     watcher.look()
 
     fleet.check_ready()
-    assert fleet.find_only().name == "flights"
+    assert fleet.only_lineup().stable.name == "flights"
     with pytest.raises(ModelNotReady, match="weather"):
         fleet.find("weather")
 
@@ -78,7 +78,7 @@ def test_an_empty_store_is_not_ready(store, fleet, watch):
     with pytest.raises(ModelNotReady):
         fleet.check_ready()
     with pytest.raises(ModelNotReady):
-        fleet.find_only()
+        fleet.only_lineup()
 
 
 def test_what_is_no_pipeline_is_not_found(store, promote):

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evertrain.errors import InvalidInput
+from serving.arms import Lineup
 from serving.problems import Refusal
 from serving.protocols import JSON, Call
 from serving.protocols.json_forms import FORMS
@@ -65,7 +66,7 @@ DOCUMENTS = st.one_of(
 def refusal_of(served, body):
     """What becomes of *body*: None if it is answered; whatever isn't a refusal fails the test."""
     try:
-        answer = score(served, MLFLOW_SCORING, Call(body, JSON, {}, "r"), 1_000).spelled.body
+        answer = score(Lineup(served), MLFLOW_SCORING, Call(body, JSON, {}, "r"), 1_000).spelled.body
     except Refusal as error:
         refusal = error
     else:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from evertrain.config import PipelineConfig
 from evertrain.config.not_yet import find_dormant, find_not_yet
 
@@ -16,22 +18,23 @@ def make_config(source: Any = FILES, **sections: Any) -> PipelineConfig:
     return PipelineConfig.model_validate({**raw, "evaluation": {"task": "regression"}, **sections})
 
 
-def test_approval_is_refused_rather_than_passed_over():
-    """A version that its owner wants to approve is never promoted without."""
-    (fault,) = find_not_yet(make_config(promotion={"approval": "required"}))
-
-    assert fault.path == "promotion.approval"
-    assert fault.found == "an approval is not yet supported by this version"
-
-
-def test_a_rollout_is_refused_once_there_is_a_champion():
+@pytest.mark.parametrize("strategy", [{"type": "shadow"}, {"type": "ab", "metric": "r2"}])
+def test_a_shadow_is_refused_once_there_is_a_champion(strategy):
     """Any strategy promotes the first version; the next one would have to be walked."""
-    config = make_config(promotion={"strategy": {"type": "shadow"}})
+    config = make_config(promotion={"strategy": strategy})
 
     (fault,) = find_not_yet(config, has_champion=True)
 
     assert fault.path == "promotion.strategy.type"
     assert find_not_yet(config) == []
+
+
+@pytest.mark.parametrize("strategy", [{"type": "direct"}, {"type": "blue_green"}, {"type": "canary"}])
+def test_what_can_be_walked_is_not_refused(strategy):
+    """These three are acted on, and so is an approval."""
+    config = make_config(promotion={"strategy": strategy, "approval": "required"})
+
+    assert find_not_yet(config, has_champion=True) == []
 
 
 def test_all_else_does_not_hinder():

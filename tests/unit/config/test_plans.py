@@ -114,17 +114,16 @@ def test_validation_drift_schedule_and_serving_are_said():
     assert plan.schedule == "0 3 * * 1 (Europe/Berlin)"
     assert plan.serving == "predictions are not logged"
     assert (plan_of().validation, plan_of().schedule) == ((), "no schedule")
-    assert (
-        plan_of().serving == "predictions are to be logged, 100% of them; the log comes with a later version"
-    )
+    assert plan_of().serving == "predictions are logged, 100% of them"
 
 
 def test_what_is_not_done_yet_is_noted():
     """`check` shows what `train` would refuse."""
-    plan = plan_of(promotion={"approval": "required"})
+    plan = plan_of(promotion={"strategy": {"type": "shadow"}})
 
     assert plan.not_yet == (
-        "promotion.approval: an approval is not yet supported by this version; expected none",
+        "promotion.strategy.type: shadow is not yet supported by this version where there is a champion; "
+        "expected direct, blue_green or canary",
     )
 
 

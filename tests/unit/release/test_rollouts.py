@@ -35,8 +35,9 @@ from evertrain.release.rollouts import (
 )
 from evertrain.storage import LocalStore
 
-CANARY = {"type": "canary", "steps": [5, 50, 100], "bake": "PT10M"}
+CANARY = {"type": "canary", "steps": [5, 50, 100], "bake_seconds": 600}
 GUARDRAILS = {"max_error_rate": 0.01, "max_p99_ratio": 1.5}
+RELEASE = {"strategy": CANARY, "keep_warm_seconds": 900, "guardrails": GUARDRAILS}
 RULES_RUN = 200
 
 
@@ -151,7 +152,7 @@ def test_who_is_late_moves_nothing(journal: ReleaseJournal) -> None:
 
 def test_an_approval_is_of_one_bundle(journal: ReleaseJournal) -> None:
     """A version that waits can't be promoted; approved, it can, and who approved it is known."""
-    waiting = decide_awaiting_approval(version=2, run_key="run_key-2", judged_generation=1)
+    waiting = decide_awaiting_approval(version=2, run_key="run_key-2", release=RELEASE, judged_generation=1)
     journal.append(waiting)
     for decide in (decide_promoted(version=2), started(2)):
         with pytest.raises(Conflict, match="awaiting_approval"):
@@ -168,7 +169,7 @@ def test_an_approval_is_of_one_bundle(journal: ReleaseJournal) -> None:
 def test_approval_of_another_bundle_is_illegal(journal: ReleaseJournal) -> None:
     """Whoever approves names what was looked at."""
     _, state = journal.append(
-        decide_awaiting_approval(version=2, run_key="run_key-2", judged_generation=None)
+        decide_awaiting_approval(version=2, run_key="run_key-2", release=RELEASE, judged_generation=None)
     )
     data = {"version": 2, "bundle": "another"}
     entry = Entry(state.number + 1, "e", ORIGIN, "approved", "flights", "noon", "me", "", None, data, "h")
@@ -259,7 +260,7 @@ class Commands(RuleBasedStateMachine):
 
     @rule(back=st.integers(0, 3), kind=st.sampled_from(["canary", "shadow", "ab"]))
     def start(self, back: int, kind: str) -> None:
-        strategy = {**CANARY, "type": kind, "share": 50}
+        strategy = {**CANARY, "type": kind}
         if self.ask(started(self.known - back, strategy)):
             self.old = self.state.rollout
 
@@ -298,7 +299,9 @@ class Commands(RuleBasedStateMachine):
     def await_approval(self, back: int) -> None:
         number = self.known - back
         self.ask(
-            decide_awaiting_approval(version=number, run_key=f"run_key-{number}", judged_generation=None)
+            decide_awaiting_approval(
+                version=number, run_key=f"run_key-{number}", release=RELEASE, judged_generation=None
+            )
         )
 
     @rule(back=st.integers(0, 3))

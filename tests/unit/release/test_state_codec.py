@@ -9,15 +9,22 @@ from hypothesis import strategies as st
 from evertrain.canonical import canonical_json
 from evertrain.liveness import ProcessIdentity
 from evertrain.release import Claim, PipelineState, VersionState
+from evertrain.release.state import Rollout
 from evertrain.release.state_codec import state_codec
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 OWNERS = st.builds(ProcessIdentity, started=NUMBERS)
 CLAIMS = st.builds(Claim, owner=OWNERS, lease_seconds=NUMBERS)
+FACTS = st.dictionaries(
+    st.text(), st.none() | st.booleans() | st.integers() | NUMBERS | st.text(), max_size=3
+)
+VERSIONS = st.builds(VersionState, release=st.none() | FACTS)
 STATES = st.builds(
     PipelineState,
     claims=st.dictionaries(st.text(), CLAIMS, max_size=2),
-    versions=st.dictionaries(st.integers(1, 20), st.from_type(VersionState), max_size=12),
+    versions=st.dictionaries(st.integers(1, 20), VERSIONS, max_size=12),
+    rollout=st.none() | st.builds(Rollout, strategy=FACTS, guardrails=FACTS),
+    keep_warm_seconds=NUMBERS,
 )
 
 

@@ -1,0 +1,111 @@
+"""Owns what a rollout does next: from what its arms did to a move; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from math import ceil, exp, log
+from typing import Literal, NamedTuple
+
+from evertrain.durations import spell_duration
+from evertrain.guardrails import Evidence, StepCounts, find_breach, weigh
+from evertrain.release.rollouts import Pause
+from evertrain.release.state import Rollout
+
+FEWEST_REQUESTS = 100
+"""So many requests the challenger has answered at a step before that is taken for evidence."""
+SUSPICIOUS = log(10.0)
+"""An e-value over 10 against the challenger is no proof, and no good sign to go on from."""
+BY_PEOPLE = "sample_ratio"
+"""This pause ends by a person's command alone: what gave the arms other shares must be found first."""
+
+Kind = Literal["wait", "step", "promote", "roll_back", "pause", "resume"]
+
+
+class Move(NamedTuple):
+    """What a rollout does next, and why; ``cause`` where it pauses."""
+
+    kind: Kind
+    reason: str
+    cause: Pause | None = None
+
+
+def decide_move(
+    rollout: Rollout,
+    steps: Sequence[StepCounts],
+    *,
+    since_seconds: float,
+    unready: Sequence[str] = (),
+    answering: int = 1,
+) -> Move:
+    """Decide what *rollout* does next.
+
+    Args:
+        rollout: As the journal has it.
+        steps: What the arms did at each step that was begun, of all processes; the last is the present one.
+        since_seconds: How long it has been at its step.
+        unready: Why processes that answer haven't loaded the challenger, each once.
+        answering: How many processes answer.
+
+    Returns:
+        A canary that is shown to be worse is rolled back, whatever else holds. No move gives a challenger
+        more requests without evidence: without requests, with suspicious ones, or with a sample that isn't
+        the share that was meant, it pauses.
+    """
+    evidence = weigh(steps, float(rollout.guardrails["max_error_rate"]))
+    breach = find_breach(evidence)
+    if breach in ("errors", "latency"):
+        return Move("roll_back", f"{breach}: {tell_arms(steps)}")
+    if rollout.paused == BY_PEOPLE:
+        return Move("wait", f"paused: {rollout.paused}")
+    if breach == "sample_ratio":
+        return _pause(rollout, "sample_ratio", f"the arms got other shares than meant: {tell_arms(steps)}")
+    if since_seconds < rollout.bake_seconds:
+        left = spell_duration(timedelta(seconds=ceil(rollout.bake_seconds - since_seconds)))
+        return _go_on(rollout, evidence, f"bakes for another {left}", unready)
+    doubt = _find_doubt(evidence, unready, answering)
+    if doubt is not None:
+        return _pause(rollout, *doubt)
+    is_last = rollout.step + 1 == len(rollout.steps)
+    return Move("promote" if is_last else "step", f"nothing speaks against it: {tell_arms(steps)}")
+
+
+def _find_doubt(evidence: Evidence, unready: Sequence[str], answering: int) -> tuple[Pause, str] | None:
+    if not answering:
+        return "no_data", "no process of the service reports"
+    if unready:
+        return "not_loaded", "; ".join(unready)
+    if evidence.challenger_requests < FEWEST_REQUESTS:
+        told = f"the challenger answered {evidence.challenger_requests} requests at this step"
+        return "no_data", f"{told}; {FEWEST_REQUESTS} are the least to go by"
+    worst = max(evidence.log_errors, evidence.log_slow)
+    if worst >= SUSPICIOUS:
+        return (
+            "inconclusive",
+            f"the evidence against the challenger is {exp(worst):.0f} to 1: too much to go on",
+        )
+    return None
+
+
+def _pause(rollout: Rollout, cause: Pause, reason: str) -> Move:
+    return Move("wait", reason) if rollout.paused == cause else Move("pause", reason, cause)
+
+
+def _go_on(rollout: Rollout, evidence: Evidence, reason: str, unready: Sequence[str]) -> Move:
+    if rollout.paused is None:
+        return Move("wait", reason)
+    if _find_doubt(evidence, unready, 1) is None:
+        return Move("resume", f"no longer {rollout.paused}")
+    return Move("wait", f"paused: {rollout.paused}")
+
+
+def tell_arms(steps: Sequence[StepCounts]) -> str:
+    """What the arms did, in words, over all steps."""
+    told = []
+    for name in ("challenger", "stable"):
+        arms = [getattr(step, name) for step in steps]
+        requests, errors, slow = (
+            sum(getattr(arm, of) for arm in arms) for of in ("requests", "errors", "slow")
+        )
+        told.append(f"{name} {errors} errors and {slow} slow answers of {requests}")
+    return ", ".join(told)
