@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from evertrain.bundles import Bundle
 from evertrain.errors import ModelNotReady
 from serving.problems import UNKNOWN_MODEL, Refusal
+from serving.status.journal_lines import Noted
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,14 @@ class Served:
 
 @dataclass(frozen=True)
 class Reading:
-    """The last look at a model's journal that succeeded: the generation it wants, monotonic seconds."""
+    """The last look at a model's journal that succeeded: the generation it wants, monotonic seconds.
+
+    ``noted`` are its last entries, oldest first.
+    """
 
     generation: int
     at_seconds: float
+    noted: tuple[Noted, ...] = ()
 
 
 class Fleet:
@@ -98,6 +103,10 @@ class Fleet:
                 "ask /models/<name>/invocations.",
             )
         return loaded[0]
+
+    def known(self) -> dict[str, Served | None]:
+        """All models by name, in its order; None where none of its versions is loaded yet."""
+        return dict(sorted(self._models.items()))
 
     def loaded(self) -> list[Served]:
         """The models that answer, by name."""

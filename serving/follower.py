@@ -13,6 +13,7 @@ from evertrain.release import PipelineState, VersionState, open_journal
 from evertrain.storage import Store
 from serving.fleet import Fleet, Reading, Served
 from serving.retries import Clock, Retry
+from serving.status.journal_lines import Tail
 
 PROBE_SECONDS = 10.0
 SLOWEST_ROW_SECONDS = 1.0
@@ -72,6 +73,7 @@ class Follower:
         self._load = load
         self._clock = clock
         self._journal = open_journal(store, name, ACTOR)
+        self._tail = Tail(self._journal)
         self._tag: str | None = None
         self._probe_at_seconds = clock()
         self._number = 0
@@ -97,7 +99,7 @@ class Follower:
             self._note_reading()
             return
         # From the entry last seen: a journal that is shorter than that, or another one, is refused.
-        position = self._journal.catch_up()
+        position = self._journal.catch_up(self._tail.note)
         if position.number != self._number:
             self._loading.reset()
         self._number, self._state = position.number, position.state
@@ -109,7 +111,7 @@ class Follower:
 
     def _note_reading(self) -> None:
         generation = 0 if self._state is None else self._state.generation
-        self._fleet.note_reading(self.name, Reading(generation, self._clock()))
+        self._fleet.note_reading(self.name, Reading(generation, self._clock(), self._tail.noted()))
 
     def _serve_champion(self) -> None:
         state, served = self._state, self._served

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 
 from evertrain.errors import ModelNotReady
 from serving.endpoints import STABLE, as_refusal
 from serving.fleet import Fleet, Served
 from serving.metrics import MEDIA_TYPE as METRICS_MEDIA_TYPE
-from serving.metrics import ServiceMetrics
+from serving.metrics import ServiceMetrics, has_siblings
 from serving.problems import Refusal, encode_json
 from serving.protocols.v2 import describe_model
+from serving.status.page import render_page
+from serving.status.records import Arm, JournalStatus, ModelStatus, ServiceStatus
+from serving.status.style import HEADERS as PAGE_HEADERS
 
 EXTENSIONS = ["binary_tensor_data"]
 
@@ -30,6 +37,12 @@ class Looks:
     def __init__(self, fleet: Fleet, metrics: ServiceMetrics) -> None:
         self._fleet = fleet
         self._metrics = metrics
+
+    async def status(self) -> Response:
+        """A page for people: models, arms, the last half hour's traffic, the journals' last entries."""
+        # In a thread: the requests under way shouldn't wait for it.
+        page = await run_in_threadpool(lambda: render_page(self._look_at_all(), self._metrics.history))
+        return HTMLResponse(page, headers=PAGE_HEADERS)
 
     async def live(self) -> Response:
         """Whether the service runs."""
@@ -88,6 +101,36 @@ class Looks:
         """V1: whether the model answers, as KServe and as TensorFlow Serving say it."""
         return self._looked_at(name, _v1_status)
 
+    def _look_at_all(self) -> ServiceStatus:
+        readings, now = self._fleet.readings(), time.monotonic()
+        journals = {
+            name: JournalStatus(reading.generation, max(0.0, now - reading.at_seconds), reading.noted)
+            for name, reading in readings.items()
+        }
+        return ServiceStatus(
+            models=[
+                ModelStatus(
+                    name=name,
+                    generation=served.generation if served else 0,
+                    arms=describe_arms(served) if served else [],
+                    journal=journals.get(name),
+                )
+                for name, served in self._fleet.known().items()
+            ],
+            not_ready=self._why_not_ready(),
+            version=_version(),
+            pid=os.getpid(),
+            has_siblings=has_siblings(),
+            at=datetime.now(UTC),
+        )
+
+    def _why_not_ready(self) -> str:
+        try:
+            self._fleet.check_ready()
+        except ModelNotReady as error:
+            return error.message
+        return ""
+
     def _checked(self, answer: Mapping[str, Any]) -> Response:
         try:
             self._fleet.check_ready()
@@ -105,14 +148,20 @@ class Looks:
             return as_refusal(error).response()
 
 
+def describe_arms(served: Served) -> list[Arm]:
+    """The versions that answer under this name, each with its share of the requests."""
+    return [Arm(STABLE, 100, served.version, served.bundle.digest, served.bundle.runtime)]
+
+
 def _describe(served: Served) -> dict[str, Any]:
     bundle = served.bundle
-    facts = {"version": served.version, "bundle": bundle.digest, "runtime": bundle.runtime}
     return {
         "name": served.name,
-        **facts,
+        "version": served.version,
+        "bundle": bundle.digest,
+        "runtime": bundle.runtime,
         "generation": served.generation,
-        "arms": [{"arm": STABLE, "weight": 100, **facts}],
+        "arms": [asdict(arm) for arm in describe_arms(served)],
         "signature": bundle.signature.model_dump(mode="json"),
     }
 
