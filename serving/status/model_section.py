@@ -102,7 +102,7 @@ def _spell_arms(model: ModelStatus, names: Sequence[str], history: History) -> s
     rows = "".join(
         f'<tr><td class="name"><span class="key hue{place % COLOURS}"></span>{escape(name) or "no arm"}</td>'
         f"{_spell_weight(described.get(name))}{spell_traffic(model.name, (name,), history)}"
-        f"{_spell_bundle(described.get(name))}</tr>\n"
+        f"{_spell_bundle(name, described.get(name))}</tr>\n"
         for place, name in enumerate(names)
     )
     return f"<table>{_ARM_HEAD}{rows}</table>\n" if rows else ""
@@ -116,9 +116,10 @@ def _spell_weight(arm: Arm | None) -> str:
     )
 
 
-def _spell_bundle(arm: Arm | None) -> str:
+def _spell_bundle(name: str, arm: Arm | None) -> str:
     if arm is None:
-        return '<td class="wide">answers no longer</td>'
+        # Without an arm are those alone whose callers left before they had sent all of it.
+        return f'<td class="wide">{"answers no longer" if name else "callers who left"}</td>'
     digest = escape(arm.bundle[:_DIGEST_CHARACTERS])
     return f'<td class="wide" data-is="bundle"><code>{digest}</code> {escape(arm.runtime)}</td>'
 

@@ -164,6 +164,16 @@ def test_an_arm_that_ended_keeps_its_half_hour(clock):
     assert ("canary" in later, "No requests yet in the last half hour." in later) == (False, True)
 
 
+def test_callers_who_left_are_told_apart(clock):
+    """A request whose caller left before an arm was chosen has a row of its own, and isn't an error."""
+    history = History(clock)
+    history.count("flights", "", 499, 0.004)
+
+    text = Reader(render_page(status_of(model_of()), history)).text
+
+    assert "no arm – – 1.0 – – 0 % callers who left" in text
+
+
 def test_the_journals_last_entries_are_told_from_memory(followed, store, promote):
     """The ten entries read last stand in the audit's words, newest first; the store isn't asked again."""
     for version in range(1, 7):
