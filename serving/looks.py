@@ -41,7 +41,7 @@ class Looks:
     async def status(self) -> Response:
         """A page for people: models, arms, the last half hour's traffic, the journals' last entries."""
         # In a thread: the requests under way shouldn't wait for it.
-        page = await run_in_threadpool(lambda: render_page(self._look_at_all(), self._metrics.history))
+        page = await run_in_threadpool(lambda: render_page(self._look_at_all(), self._metrics.history.look()))
         return HTMLResponse(page, headers=PAGE_HEADERS)
 
     async def live(self) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, PlatformCollector, ProcessCollector
@@ -73,7 +74,7 @@ class ServiceMetrics:
             registry=self._registry,
         )
         self._row_families = RowFamilies(self._registry)
-        self.history = History()
+        self.history = History(folder=Path(os.environ[_SHARED]) if has_siblings() else None)
         self._log = LogMetrics(recorder or KeepsNothing(), self._registry)
         self._registry.register(_FleetCollector(fleet))
         ProcessCollector(registry=self._registry)

@@ -1,34 +1,79 @@
-"""Owns how one process fared in the last half hour: a ring of counts for each arm, fed by every request."""
+"""Owns how a service fared in the last half hour: fed by every request, looked at as a whole."""
 
 from __future__ import annotations
 
 import time
-from array import array
 from bisect import bisect_right
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil
+from pathlib import Path
+
+from serving.status.rings import ERRORS, LATENCIES, NUMBER, REFUSED, REQUESTS, SLOTS, Key, Rings
 
 SLOT_SECONDS = 10
-SLOTS = 180
 POINT_SLOTS = 3
-POINTS = SLOTS // POINT_SLOTS
+POINTS = (SLOTS - 1) // POINT_SLOTS
 LATELY_SLOTS = 6
 # From 0.1 ms to 13 s, four to an octave: a quantile is off by a tenth at most.
 BOUNDS_SECONDS = tuple(1e-4 * 2 ** (step / 4) for step in range(69))
-_NO_COUNTS = bytes(array("I").itemsize * (len(BOUNDS_SECONDS) + 1))
+CELLS = LATENCIES + len(BOUNDS_SECONDS) + 1
+_EMPTY_SLOT = memoryview(bytes(4 * CELLS)).cast("I")
+
+Slots = dict[int, Sequence[int]]
+"""The slots of one arm by their number, each a row of cells."""
 
 
-class _Slot:
-    """Ten seconds of one arm."""
+class History:
+    """Counts the requests of one process. One thread counts, any may look.
 
-    __slots__ = ("errors", "number", "refused", "requests", "seconds")
+    An arm takes 53 kB, however much is asked.
 
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.requests = self.refused = self.errors = 0
-        self.seconds = array("I", _NO_COUNTS)
+    Args:
+        clock: Monotonic seconds, the same for all processes of the service.
+        folder: Where the processes of one service find each other's counts; None: there is only this one.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, folder: Path | None = None) -> None:
+        self._clock = clock
+        self._rings = Rings(CELLS, folder)
+        self._began_seconds = self._rings.note_begin(clock())
+        self._own: dict[Key, memoryview] = {}
+
+    def count(self, model: str, arm: str, code: int, seconds: float) -> None:
+        """Count one request, in less than a microsecond.
+
+        Args:
+            model: What it asked for; "" where there was none.
+            arm: Which arm answered or refused it; "" where none was chosen.
+            code: The answer's HTTP status.
+            seconds: From its headers to its answer.
+        """
+        number = int(self._clock()) // SLOT_SECONDS
+        ring = self._own.get((model, arm))
+        if ring is None:
+            ring = self._own[model, arm] = self._rings.make((model, arm), number)
+        start = number % SLOTS * CELLS
+        if ring[start] != number:
+            ring[start : start + CELLS] = _EMPTY_SLOT
+            ring[start + NUMBER] = number
+        ring[start + REQUESTS] += 1
+        if code < 400:
+            ring[start + LATENCIES + bisect_right(BOUNDS_SECONDS, seconds)] += 1
+        else:
+            ring[start + (REFUSED if code < 500 else ERRORS)] += 1
+
+    def look(self) -> HalfHour:
+        """The last half hour of all processes together, as it is now."""
+        now = self._clock()
+        oldest = int(now) // SLOT_SECONDS - SLOTS
+        found: dict[Key, Slots] = {}
+        for key, cells in self._rings.read():
+            if cells[NUMBER] > oldest:
+                slots = found.setdefault(key, {})
+                same = slots.get(cells[NUMBER])
+                slots[cells[NUMBER]] = cells if same is None else _add(same, cells)
+        return HalfHour(now, self._began_seconds, found)
 
 
 @dataclass(frozen=True)
@@ -62,63 +107,35 @@ class Point:
         return self.errors / self.requests if self.requests else None
 
 
-class History:
-    """The last half hour by model and arm. One thread counts, any may look.
+@dataclass(frozen=True)
+class HalfHour:
+    """The last half hour at one moment.
 
-    Its size is bounded: 60 kB an arm that was asked in every ten seconds.
-
-    Args:
-        clock: Monotonic seconds.
+    Attributes:
+        now_seconds: That moment, monotonic.
+        began_seconds: When the service began.
+        slots: Of each arm that was asked, those in which it was.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._began_seconds = clock()
-        self._arms: dict[tuple[str, str], deque[_Slot]] = {}
-
-    def count(self, model: str, arm: str, code: int, seconds: float) -> None:
-        """Count one request, in less than a microsecond.
-
-        Args:
-            model: What it asked for; "" where there was none.
-            arm: Which arm answered or refused it; "" where none was chosen.
-            code: The answer's HTTP status.
-            seconds: From its headers to its answer.
-        """
-        number = int(self._clock() - self._began_seconds) // SLOT_SECONDS
-        slots = self._arms.get((model, arm))
-        if slots is None:
-            slots = self._arms[model, arm] = deque((_Slot(number),), maxlen=SLOTS)
-        slot = slots[-1]
-        if slot.number != number:
-            slot = _Slot(number)
-            slots.append(slot)
-        slot.requests += 1
-        if code < 400:
-            slot.seconds[bisect_right(BOUNDS_SECONDS, seconds)] += 1
-        elif code < 500:
-            slot.refused += 1
-        else:
-            slot.errors += 1
+    now_seconds: float
+    began_seconds: float
+    slots: dict[Key, Slots]
 
     @property
     def age_seconds(self) -> float:
-        """For how long it has counted."""
-        return self._clock() - self._began_seconds
+        """How long ago the service began."""
+        return self.now_seconds - self.began_seconds
 
     def arms(self, model: str) -> list[str]:
-        """The arms of *model* that were asked in the last half hour."""
-        oldest = self._number - SLOTS
-        # A copy of the keys: whoever counts may add one meanwhile.
-        asked = [arm for name, arm in tuple(self._arms) if name == model]
-        return sorted(arm for arm in asked if self._arms[model, arm][-1].number > oldest)
+        """The arms of *model* that were asked."""
+        return sorted(arm for name, arm in self.slots if name == model)
 
     def lately(self, model: str, *arms: str) -> Point:
         """The last minute of *arms* together, the seconds that have just begun included."""
         return self._up_to_now(model, arms, LATELY_SLOTS)
 
     def whole(self, model: str, *arms: str) -> Point:
-        """The last half hour of *arms* together."""
+        """The half hour of *arms* together."""
         return self._up_to_now(model, arms, SLOTS)
 
     def points(self, model: str, arm: str) -> list[Point]:
@@ -126,48 +143,51 @@ class History:
 
         A service that is younger has fewer; the oldest is shorter where it began within it.
         """
-        last = self._number - 1
-        count = min(POINTS, ceil((last + 1) / POINT_SLOTS))
-        within: list[list[_Slot]] = [[] for _ in range(count)]
-        for slot in self._slots(model, arm):
-            place = (last - slot.number) // POINT_SLOTS
-            if 0 <= place < count:
-                within[place].append(slot)
-        lengths = [min(POINT_SLOTS, last + 1 - place * POINT_SLOTS) for place in range(count)]
-        merged = [_merge(slots, each * SLOT_SECONDS) for slots, each in zip(within, lengths, strict=True)]
-        return merged[::-1]
+        end, slots = self._number, self.slots.get((model, arm), {})
+        count = min(POINTS, ceil((end * SLOT_SECONDS - self.began_seconds) / (POINT_SLOTS * SLOT_SECONDS)))
+        points = []
+        for last in range(end, end - count * POINT_SLOTS, -POINT_SLOTS):
+            first = last - POINT_SLOTS
+            within = [slots[number] for number in range(first, last) if number in slots]
+            began = max(first * SLOT_SECONDS, self.began_seconds)
+            points.append(_merge(within, last * SLOT_SECONDS - began))
+        return points[::-1]
 
     @property
     def _number(self) -> int:
-        return int(self.age_seconds) // SLOT_SECONDS
+        return int(self.now_seconds) // SLOT_SECONDS
 
-    def _slots(self, model: str, arm: str) -> tuple[_Slot, ...]:
-        # One step of the interpreter: no other thread adds a slot within it.
-        return tuple(self._arms.get((model, arm), ()))
-
-    def _up_to_now(self, model: str, arms: Iterable[str], slots: int) -> Point:
-        age = self.age_seconds
-        first = int(age) // SLOT_SECONDS - slots + 1
+    def _up_to_now(self, model: str, arms: Iterable[str], count: int) -> Point:
+        first = self._number - count + 1
+        began = max(first * SLOT_SECONDS, self.began_seconds)
+        found = [
+            cells
+            for arm in arms
+            for number, cells in self.slots.get((model, arm), {}).items()
+            if number >= first
+        ]
         # A service that has just begun isn't busier than it is: its first requests count for a second.
-        length = max(1.0, age - max(0, first) * SLOT_SECONDS)
-        found = (slot for arm in arms for slot in self._slots(model, arm) if slot.number >= first)
-        return _merge(found, length)
+        return _merge(found, max(1.0, self.now_seconds - began))
 
 
-def _merge(slots: Iterable[_Slot], length_seconds: float) -> Point:
-    found = list(slots)
-    counts = [sum(column) for column in zip(*(slot.seconds for slot in found), strict=True)]
+def _merge(found: Sequence[Sequence[int]], length_seconds: float) -> Point:
+    sums = [sum(column) for column in zip(*found, strict=True)] or [0] * CELLS
     return Point(
         length_seconds=length_seconds,
-        requests=sum(slot.requests for slot in found),
-        refused=sum(slot.refused for slot in found),
-        errors=sum(slot.errors for slot in found),
-        p50_seconds=_quantile(counts, 0.5),
-        p95_seconds=_quantile(counts, 0.95),
+        requests=sums[REQUESTS],
+        refused=sums[REFUSED],
+        errors=sums[ERRORS],
+        p50_seconds=_quantile(sums[LATENCIES:], 0.5),
+        p95_seconds=_quantile(sums[LATENCIES:], 0.95),
     )
 
 
-def _quantile(counts: list[int], share: float) -> float | None:
+def _add(one: Sequence[int], other: Sequence[int]) -> list[int]:
+    """The sum of the same slot of two processes."""
+    return [one[NUMBER], *(a + b for a, b in zip(one[1:], other[1:], strict=True))]
+
+
+def _quantile(counts: Sequence[int], share: float) -> float | None:
     """The time within which *share* of the counted answers came; between two bounds it is interpolated."""
     left = share * sum(counts)
     if not left:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from html import escape
 
-from serving.status.history import History, Point
+from serving.status.history import HalfHour, Point
 from serving.status.journal_lines import Noted, spell_line
 from serving.status.plots import Line, draw_plot
 from serving.status.records import Arm, JournalStatus, ModelStatus
@@ -30,12 +30,12 @@ _ARM_HEAD = (
 )
 
 
-def spell_model(model: ModelStatus, history: History) -> str:
+def spell_model(model: ModelStatus, past: HalfHour) -> str:
     """The section of one model."""
-    names = _arm_names(model, history)
+    names = _arm_names(model, past)
     return (
         f'<section id="{escape(model.name)}"><h2>{escape(model.name)}</h2>\n<p>{_spell_state(model)}</p>\n'
-        f"{_spell_arms(model, names, history)}{_spell_plots(model.name, names, history)}"
+        f"{_spell_arms(model, names, past)}{_spell_plots(model.name, names, past)}"
         f"<h3>Journal</h3>\n{_spell_journal(model.journal)}</section>\n"
     )
 
@@ -45,9 +45,9 @@ def spell_arm(arm: Arm) -> str:
     return f"{arm.arm} v{arm.version} {arm.weight:g} %"
 
 
-def spell_traffic(model: str, arms: Sequence[str], history: History) -> str:
+def spell_traffic(model: str, arms: Sequence[str], past: HalfHour) -> str:
     """Four cells of a table: the last minute's requests a second, p50, p95 and errors of *arms* together."""
-    point = history.lately(model, *arms)
+    point = past.lately(model, *arms)
     errors = spell_share(point.error_share)
     failing = "" if not point.errors else ' class="bad-text"'
     return (
@@ -58,10 +58,10 @@ def spell_traffic(model: str, arms: Sequence[str], history: History) -> str:
     )
 
 
-def _arm_names(model: ModelStatus, history: History) -> list[str]:
+def _arm_names(model: ModelStatus, past: HalfHour) -> list[str]:
     """Those that answer; then those that did so within the half hour."""
     present = [arm.arm for arm in model.arms]
-    return present + [arm for arm in history.arms(model.name) if arm not in present]
+    return present + [arm for arm in past.arms(model.name) if arm not in present]
 
 
 def _spell_state(model: ModelStatus) -> str:
@@ -97,11 +97,11 @@ def _why_not_ready(journal: JournalStatus | None) -> str:
     )
 
 
-def _spell_arms(model: ModelStatus, names: Sequence[str], history: History) -> str:
+def _spell_arms(model: ModelStatus, names: Sequence[str], past: HalfHour) -> str:
     described = {arm.arm: arm for arm in model.arms}
     rows = "".join(
         f'<tr><td class="name"><span class="key hue{place % COLOURS}"></span>{escape(name) or "no arm"}</td>'
-        f"{_spell_weight(described.get(name))}{spell_traffic(model.name, (name,), history)}"
+        f"{_spell_weight(described.get(name))}{spell_traffic(model.name, (name,), past)}"
         f"{_spell_bundle(name, described.get(name))}</tr>\n"
         for place, name in enumerate(names)
     )
@@ -124,11 +124,11 @@ def _spell_bundle(name: str, arm: Arm | None) -> str:
     return f'<td class="wide" data-is="bundle"><code>{digest}</code> {escape(arm.runtime)}</td>'
 
 
-def _spell_plots(model: str, names: Sequence[str], history: History) -> str:
-    whole = history.whole(model, *names)
+def _spell_plots(model: str, names: Sequence[str], past: HalfHour) -> str:
+    whole = past.whole(model, *names)
     if not whole.requests:
         return '<p class="soft">No requests yet in the last half hour.</p>\n'
-    points = [history.points(model, name) for name in names]
+    points = [past.points(model, name) for name in names]
     if not any(points):
         return (
             f'<p class="soft">{spell_count(whole.requests, "request")} so far; '

@@ -55,9 +55,10 @@ footer { margin-top: 2rem; color: var(--soft); font-size: .92rem; }
 @media (max-width: 44rem) {
   li { grid-template-columns: 1fr auto; } li div { grid-column: 1 / 3; grid-row: 2; }
   tr.head { display: none; }
-  tr { display: grid; grid-template-columns: 1fr 1fr; gap: 0 1rem; padding: .5rem 0;
+  tr { display: grid; gap: 0 1rem; padding: .5rem 0;
+    grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr));
     border-bottom: 1px solid var(--line); }
-  td { border: 0; padding: .1rem 0; } td.name, td.wide { grid-column: 1 / 3; }
+  td { border: 0; padding: .1rem 0; } td.name, td.wide { grid-column: 1 / -1; }
   td.number { text-align: left; } td.wide { padding-left: 0; }
   td[data-is]::before { content: attr(data-is) " "; color: var(--soft);
     font-family: system-ui, sans-serif; } }

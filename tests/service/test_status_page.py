@@ -68,7 +68,7 @@ def model_of(name="flights", generation=2, arms=("stable",), journal=None, bundl
 
 
 def shown(model, clock, **more):
-    return Reader(render_page(status_of(model, **more), History(clock))).text
+    return Reader(render_page(status_of(model, **more), History(clock).look())).text
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def test_the_half_hour_is_drawn_and_told_in_words(clock):
             history.count("flights", arm, code, 0.004)
         clock.now += 1
 
-    page = render_page(status_of(model_of(arms=("stable", "canary"))), history)
+    page = render_page(status_of(model_of(arms=("stable", "canary"))), history.look())
     text = Reader(page).text
 
     assert "Requests a second 240 in all" in text
@@ -156,9 +156,9 @@ def test_an_arm_that_ended_keeps_its_half_hour(clock):
     history.count("flights", "canary", 200, 0.004)
     clock.now += 30
 
-    text = Reader(render_page(status_of(model_of()), history)).text
+    text = Reader(render_page(status_of(model_of()), history.look())).text
     clock.now += 1800
-    later = Reader(render_page(status_of(model_of()), history)).text
+    later = Reader(render_page(status_of(model_of()), history.look())).text
 
     assert re.search(r"canary – – 0\.03 [34]\.\d ms [34]\.\d ms 0 % answers no longer", text)
     assert ("canary" in later, "No requests yet in the last half hour." in later) == (False, True)
@@ -169,7 +169,7 @@ def test_callers_who_left_are_told_apart(clock):
     history = History(clock)
     history.count("flights", "", 499, 0.004)
 
-    text = Reader(render_page(status_of(model_of()), history)).text
+    text = Reader(render_page(status_of(model_of()), history.look())).text
 
     assert "no arm – – 1.0 – – 0 % callers who left" in text
 
@@ -233,9 +233,11 @@ def test_a_generation_that_lags_is_told(journal, said, clock):
     assert said in shown(model_of(journal=journal), clock)
 
 
-def test_several_workers_are_told_apart(clock):
-    """Where workers share a port the page names the one that counted; a worker alone has no such words."""
-    assert "worker 4711, one of several" in shown(model_of(), clock, has_siblings=True)
+def test_several_workers_are_told(clock):
+    """Where workers share a port the page says so; a process alone has no such words."""
+    assert "process 4711, one of several workers, whose requests are added up" in shown(
+        model_of(), clock, has_siblings=True
+    )
     assert "one of several" not in shown(model_of(), clock)
 
 
@@ -249,7 +251,7 @@ def test_nothing_from_outside_becomes_markup(clock):
     def page_of(text):
         name, arm = text or "flights", text or "stable"
         model = model_of(name, arms=(arm,), bundle=text or A, journal=JournalStatus(2, 0, [noted(text)]))
-        return Reader(render_page(status_of(model, not_ready=text), history))
+        return Reader(render_page(status_of(model, not_ready=text), history.look()))
 
     hostile = page_of(HOSTILE)
 
@@ -272,7 +274,7 @@ def test_the_page_stays_small_whatever_it_holds(clock):
         model_of(name, arms=("stable", "canary"), journal=JournalStatus(2, 0, entries)) for name in names
     ]
 
-    page = render_page(status_of(*models), history)
+    page = render_page(status_of(*models), history.look())
 
     sections = page.count("<section id=")
     assert len(page.encode()) < MOST_BYTES
