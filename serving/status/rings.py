@@ -50,11 +50,12 @@ class Rings:
         if self._folder is None:
             return seconds
         try:
-            (self._folder / f"{_BEGAN}+{seconds:.3f}").touch()
             began = [float(path.name.partition("+")[2]) for path in self._folder.glob(f"{_BEGAN}+*")]
-        except OSError:
+            if not began:
+                (self._folder / f"{_BEGAN}+{seconds:.3f}").touch()
+        except (OSError, ValueError):
             return seconds
-        return min(began)
+        return min([seconds, *began])
 
     def make(self, key: Key, number: int) -> memoryview:
         """A new ring for *key*, from slot *number* on; as one row of cells."""
