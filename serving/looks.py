@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -176,6 +177,7 @@ def _v1_status(served: Served) -> dict[str, Any]:
     return {**_ready(served), "model_version_status": [version]}
 
 
+@cache
 def _version() -> str:
     from importlib.metadata import version
 

@@ -150,7 +150,7 @@ class HalfHour:
             first = last - POINT_SLOTS
             within = [slots[number] for number in range(first, last) if number in slots]
             began = max(first * SLOT_SECONDS, self.began_seconds)
-            points.append(_merge(within, last * SLOT_SECONDS - began))
+            points.append(_merge(within, max(1.0, last * SLOT_SECONDS - began)))
         return points[::-1]
 
     @property

@@ -11,7 +11,7 @@ from evertrain.journal import Entry
 from evertrain.release import PipelineState, ReleaseJournal
 
 MOST_ENTRIES = 10
-_TEXT_CHARACTERS = 300
+_TEXT_CHARACTERS, _NAME_CHARACTERS, _MOMENT_CHARACTERS = 300, 80, 32
 _DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{28,52}\b")
 
 
@@ -57,9 +57,16 @@ class Tail:
 def spell_line(noted: Noted) -> JournalLine:
     """Put an entry into the audit's words; digests are shortened."""
     row = spell_entry(noted.entry, noted.objection)
-    return JournalLine(row.number, _cut(row.at), _cut(row.what), _cut(row.why), _cut(row.actor))
+    return JournalLine(
+        number=row.number,
+        at=row.at[:_MOMENT_CHARACTERS],
+        what=_cut(row.what, _TEXT_CHARACTERS),
+        why=_cut(row.why, _TEXT_CHARACTERS),
+        who=_cut(row.actor, _NAME_CHARACTERS),
+    )
 
 
-def _cut(text: str) -> str:
-    short = _DIGEST.sub(r"\1…", text[: 4 * _TEXT_CHARACTERS])
-    return short if len(short) <= _TEXT_CHARACTERS else f"{short[: _TEXT_CHARACTERS - 1]}…"
+def _cut(text: str, characters: int) -> str:
+    # What is far too long isn't looked at: it may be a megabyte.
+    short = _DIGEST.sub(r"\1…", text[: 4 * characters])
+    return short if len(short) <= characters else f"{short[: characters - 1]}…"

@@ -132,7 +132,7 @@ def _spell_plots(model: str, names: Sequence[str], past: HalfHour) -> str:
     if not any(points):
         return (
             f'<p class="soft">{spell_count(whole.requests, "request")} so far; '
-            "the plots begin when ten seconds are over.</p>\n"
+            "the plots begin in some seconds.</p>\n"
         )
     latencies = f"p50 {spell_seconds(whole.p50_seconds)}, dashed p95 {spell_seconds(whole.p95_seconds)}"
     plots = (

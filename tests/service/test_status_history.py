@@ -102,6 +102,16 @@ def test_a_young_service_is_measured_by_its_own_age(history, clock):
     assert [point.rate for point in history.look().points("flights", "stable")] == [2]
 
 
+def test_a_moment_is_no_rush(history, clock):
+    """A service that began just before ten seconds were over isn't told to be busier than it was."""
+    clock.now += 9.9
+    late = History(clock)
+    late.count("flights", "stable", 200, 0.01)
+    clock.now += 0.2
+
+    assert [point.rate for point in late.look().points("flights", "stable")] == [1]
+
+
 def test_points_cover_the_half_hour_and_no_more(history, clock):
     """An hour's requests leave sixty points of 30 s, each with the rate of its time, oldest first."""
     fill(history, clock, 3600, lambda second: 1 if second < 2700 else 4)
