@@ -56,8 +56,8 @@ def show(journal: ReleaseJournal) -> list[AuditRow]:
     state = journal.fold.initial
     rows = []
     for entry in entries:
-        state, ignored = _step(journal, state, entry)
-        rows.append(_row(entry, ignored))
+        state, objection = judge_entry(journal, state, entry)
+        rows.append(spell_entry(entry, objection))
     return rows
 
 
@@ -70,21 +70,23 @@ def verify(journal: ReleaseJournal) -> Verification:
     return journal.verify()
 
 
-def _step(journal: ReleaseJournal, state: PipelineState, entry: Entry) -> tuple[PipelineState, str]:
+def judge_entry(journal: ReleaseJournal, state: PipelineState, entry: Entry) -> tuple[PipelineState, str]:
+    """The state after *entry*, and why the fold ignores it; "" if it doesn't."""
     try:
         return journal.fold.apply(state, entry), ""
     except Illegal as verdict:
         return state, f"ignored, it isn't legal: {verdict}"
 
 
-def _row(entry: Entry, ignored: str) -> AuditRow:
+def spell_entry(entry: Entry, objection: str = "") -> AuditRow:
+    """Put *entry* into words; with an *objection* these are it."""
     version = entry.data.get("to" if entry.kind == "rolled_back" else "version")
     return AuditRow(
         number=entry.number,
         at=entry.at,
         actor=entry.actor,
         kind=entry.kind,
-        what=ignored or _WHAT[entry.kind].format_map(_spell_facts(entry)) + _look(entry),
+        what=objection or _WHAT[entry.kind].format_map(_spell_facts(entry)) + _look(entry),
         why=entry.reason,
         version=version if isinstance(version, int) else None,
     )

@@ -103,6 +103,7 @@ def _scoring(desk: Desk) -> dict[str, ASGIApp]:
 
 def _looks(looks: Looks) -> dict[str, Look]:
     return {
+        "/": looks.status,
         "/health/live": looks.live,
         "/health/ready": looks.ready,
         "/ping": looks.ping,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evertrain.rollout_beats import BEAT_SECONDS, Beat, beat_key, parse_beat
+from evertrain.rollout.beats import BEAT_SECONDS, Beat, beat_key, parse_beat
 from evertrain.storage import Store
 from serving.retries import Clock
 

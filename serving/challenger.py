@@ -9,7 +9,7 @@ from dataclasses import replace
 from evertrain.bundles import Bundle
 from evertrain.release import PipelineState, VersionState
 from evertrain.release.state import Rollout
-from evertrain.replica_reports import RolloutReport
+from evertrain.rollout.reports import RolloutReport
 from evertrain.storage import Store
 from serving.arms import Challenge
 from serving.beats import BeatWatch

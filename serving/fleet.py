@@ -9,16 +9,21 @@ from evertrain.errors import ModelNotReady
 from serving.arms import Challenge, Lineup
 from serving.problems import UNKNOWN_MODEL, Refusal
 from serving.served import Served
+from serving.status.journal_lines import Noted
 
 __all__ = ["Fleet", "Reading", "Served"]
 
 
 @dataclass(frozen=True)
 class Reading:
-    """The last look at a model's journal that succeeded: the generation it wants, monotonic seconds."""
+    """The last look at a model's journal that succeeded: the generation it wants, monotonic seconds.
+
+    ``noted`` are its last entries, oldest first.
+    """
 
     generation: int
     at_seconds: float
+    noted: tuple[Noted, ...] = ()
 
 
 class Fleet:
@@ -94,6 +99,10 @@ class Fleet:
     def find(self, name: str, version: str | None = None) -> Served:
         """The champion that answers as *name*; raises as ``lineup`` does."""
         return self.lineup(name, version).stable
+
+    def known(self) -> dict[str, Lineup | None]:
+        """All models by name, in its order; None where none of its versions is loaded yet."""
+        return dict(sorted(self._models.items()))
 
     def lineups(self) -> list[Lineup]:
         """The models that answer, by name."""

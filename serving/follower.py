@@ -10,12 +10,13 @@ from evertrain.bundles import Bundle, check_golden, load_bundle
 from evertrain.errors import BundleRefused
 from evertrain.journal import head_key
 from evertrain.release import PipelineState, VersionState, open_journal
-from evertrain.replica_reports import ModelReport
+from evertrain.rollout.reports import ModelReport
 from evertrain.storage import Store
 from serving.arms import Challenge
 from serving.challenger import Challenger
 from serving.fleet import Fleet, Reading, Served
 from serving.retries import Clock, Retry
+from serving.status.journal_lines import Tail
 
 PROBE_SECONDS = 10.0
 SLOWEST_ROW_SECONDS = 1.0
@@ -75,6 +76,7 @@ class Follower:
         self._load = load
         self._clock = clock
         self._journal = open_journal(store, name, ACTOR)
+        self._tail = Tail(self._journal)
         self._tag: str | None = None
         self._probe_at_seconds = clock()
         self._number = 0
@@ -122,7 +124,7 @@ class Follower:
             self._note_reading()
             return
         # From the entry last seen: a journal that is shorter than that, or another one, is refused.
-        position = self._journal.catch_up()
+        position = self._journal.catch_up(self._tail.note)
         if position.number != self._number:
             self._loading.reset()
         self._number, self._state = position.number, position.state
@@ -134,7 +136,7 @@ class Follower:
 
     def _note_reading(self) -> None:
         generation = 0 if self._state is None else self._state.generation
-        self._fleet.note_reading(self.name, Reading(generation, self._clock()))
+        self._fleet.note_reading(self.name, Reading(generation, self._clock(), self._tail.noted()))
 
     def _serve_champion(self) -> None:
         state, served = self._state, self._served

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 
 from evertrain.errors import ModelNotReady
-from serving.arms import STABLE
+from serving.arms import Arm as AnsweringArm
+from serving.arms import Lineup
 from serving.endpoints import as_refusal
 from serving.fleet import Fleet, Served
 from serving.metrics import MEDIA_TYPE as METRICS_MEDIA_TYPE
-from serving.metrics import ServiceMetrics
+from serving.metrics import ServiceMetrics, has_siblings
 from serving.problems import Refusal, encode_json
 from serving.protocols.v2 import describe_model
+from serving.status.page import render_page
+from serving.status.records import Arm, JournalStatus, ModelStatus, ServiceStatus
+from serving.status.style import HEADERS as PAGE_HEADERS
 
 EXTENSIONS = ["binary_tensor_data"]
 
@@ -31,6 +40,12 @@ class Looks:
     def __init__(self, fleet: Fleet, metrics: ServiceMetrics) -> None:
         self._fleet = fleet
         self._metrics = metrics
+
+    async def status(self) -> Response:
+        """A page for people: models, arms, the last half hour's traffic, the journals' last entries."""
+        # In a thread: the requests under way shouldn't wait for it.
+        page = await run_in_threadpool(lambda: render_page(self._look_at_all(), self._metrics.history.look()))
+        return HTMLResponse(page, headers=PAGE_HEADERS)
 
     async def live(self) -> Response:
         """Whether the service runs."""
@@ -51,7 +66,10 @@ class Looks:
 
     async def model(self, name: str) -> Response:
         """Which version answers under this name, and what it is asked with."""
-        return self._looked_at(name, _describe)
+        try:
+            return _answer(_describe(self._fleet.lineup(name)))
+        except (Refusal, ModelNotReady) as error:
+            return as_refusal(error).response()
 
     async def v2_server(self) -> Response:
         """V2: what this server is."""
@@ -89,6 +107,36 @@ class Looks:
         """V1: whether the model answers, as KServe and as TensorFlow Serving say it."""
         return self._looked_at(name, _v1_status)
 
+    def _look_at_all(self) -> ServiceStatus:
+        readings, now = self._fleet.readings(), time.monotonic()
+        journals = {
+            name: JournalStatus(reading.generation, max(0.0, now - reading.at_seconds), reading.noted)
+            for name, reading in readings.items()
+        }
+        return ServiceStatus(
+            models=[
+                ModelStatus(
+                    name=name,
+                    generation=lineup.stable.generation if lineup else 0,
+                    arms=describe_arms(lineup) if lineup else [],
+                    journal=journals.get(name),
+                )
+                for name, lineup in self._fleet.known().items()
+            ],
+            not_ready=self._why_not_ready(),
+            version=_version(),
+            pid=os.getpid(),
+            has_siblings=has_siblings(),
+            at=datetime.now(UTC),
+        )
+
+    def _why_not_ready(self) -> str:
+        try:
+            self._fleet.check_ready()
+        except ModelNotReady as error:
+            return error.message
+        return ""
+
     def _checked(self, answer: Mapping[str, Any]) -> Response:
         try:
             self._fleet.check_ready()
@@ -106,14 +154,29 @@ class Looks:
             return as_refusal(error).response()
 
 
-def _describe(served: Served) -> dict[str, Any]:
+def describe_arms(lineup: Lineup) -> list[Arm]:
+    """The versions that answer under this name, each with its share of the requests here and now."""
+    percent = lineup.challenge.open_percent if lineup.challenge else 0.0
+    arms = [_arm(lineup.stable_arm, 100 - percent)]
+    return [*arms, _arm(lineup.challenger_arm, percent)] if lineup.challenger_arm else arms
+
+
+def _arm(arm: AnsweringArm, percent: float) -> Arm:
+    bundle = arm.served.bundle
+    weight = int(percent) if percent == int(percent) else percent
+    return Arm(arm.name, weight, arm.served.version, bundle.digest, bundle.runtime)
+
+
+def _describe(lineup: Lineup) -> dict[str, Any]:
+    served = lineup.stable
     bundle = served.bundle
-    facts = {"version": served.version, "bundle": bundle.digest, "runtime": bundle.runtime}
     return {
         "name": served.name,
-        **facts,
+        "version": served.version,
+        "bundle": bundle.digest,
+        "runtime": bundle.runtime,
         "generation": served.generation,
-        "arms": [{"arm": STABLE, "weight": 100, **facts}],
+        "arms": [asdict(arm) for arm in describe_arms(lineup)],
         "signature": bundle.signature.model_dump(mode="json"),
     }
 
@@ -128,6 +191,7 @@ def _v1_status(served: Served) -> dict[str, Any]:
     return {**_ready(served), "model_version_status": [version]}
 
 
+@cache
 def _version() -> str:
     from importlib.metadata import version
 

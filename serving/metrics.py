@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, PlatformCollector, ProcessCollector
@@ -19,6 +20,7 @@ from serving.fleet import Fleet, Served
 from serving.log_metrics import LogMetrics
 from serving.recorder import KeepsNothing, Recorder
 from serving.row_counts import RowCounts, RowFamilies
+from serving.status.history import History
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -30,6 +32,11 @@ UNKNOWN = ""
 KEPT_VERSIONS = 8
 """So many versions of a model keep their series; the one that came first goes when one more comes."""
 _SHARED = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def has_siblings() -> bool:
+    """Whether other processes answer on this one's port, with whose counts Prometheus' add up."""
+    return _SHARED in os.environ
 
 
 class ServiceMetrics:
@@ -73,6 +80,7 @@ class ServiceMetrics:
             registry=self._registry,
         )
         self._row_families = RowFamilies(self._registry)
+        self.history = History(folder=Path(os.environ[_SHARED]) if has_siblings() else None)
         self._log = LogMetrics(recorder or KeepsNothing(), self._registry)
         self._registry.register(_FleetCollector(fleet))
         ProcessCollector(registry=self._registry)
@@ -102,6 +110,7 @@ class ServiceMetrics:
         histogram.observe(seconds)
         if kind:
             self._refusal_family.labels(model, kind).inc()
+        self.history.count(model, arm, code, seconds)
         self._log.look_now_and_then()
 
     def count_arm_failure(self, model: str, version: str, arm: str) -> None:
@@ -129,7 +138,7 @@ class ServiceMetrics:
     def _forget_old(self, served: Served) -> None:
         """Keep the last versions of each model: a service that lives for months sees hundreds."""
         known = list(dict.fromkeys(version for name, version, _ in self._rows if name == served.name))
-        if served.version in known or len(known) < KEPT_VERSIONS or _SHARED in os.environ:
+        if served.version in known or len(known) < KEPT_VERSIONS or has_siblings():
             return
         name, oldest = served.name, known[0]
         told = {"model": name, "version": str(oldest)}
@@ -143,7 +152,7 @@ class ServiceMetrics:
     def render(self) -> bytes:
         """All metrics in Prometheus' text format; the counts of several workers add up."""
         self._log.look()
-        text: bytes = generate_latest(self._registry_of_all() if _SHARED in os.environ else self._registry)
+        text: bytes = generate_latest(self._registry_of_all() if has_siblings() else self._registry)
         return text
 
     def _registry_of_all(self) -> CollectorRegistry:

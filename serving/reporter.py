@@ -11,7 +11,7 @@ from typing import Self
 from uuid import uuid4
 
 from evertrain.liveness import host_tag
-from evertrain.replica_reports import (
+from evertrain.rollout.reports import (
     HURRIED_SECONDS,
     REPORT_SECONDS,
     ReplicaReport,

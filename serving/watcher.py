@@ -12,7 +12,7 @@ from typing import Self
 from evertrain.errors import ConfigError
 from evertrain.journal import head_key
 from evertrain.release import open_journal
-from evertrain.replica_reports import ModelReport
+from evertrain.rollout.reports import ModelReport
 from evertrain.storage import Store
 from serving.fleet import Fleet
 from serving.follower import ACTOR, Follower, Load, load_verified

@@ -26,7 +26,7 @@ def approve(
     """
     with command(wants_json=json) as output:
         from evertrain.cli.rollback import follow_with_aliases
-        from evertrain.rollout_walk import approve_version
+        from evertrain.rollout.walk import approve_version
         from evertrain.settings import read_settings
 
         settings = read_settings()

@@ -9,7 +9,7 @@ import typer
 from evertrain.cli.console import command
 
 if TYPE_CHECKING:
-    from evertrain.rollout_controller import Look
+    from evertrain.rollout.controller import Look
 
 app = typer.Typer(
     help="See how a new version is rolled out beside the champion, walk it on, or end it.",
@@ -29,7 +29,7 @@ def status(name: Name, json: Json = False) -> None:
     with command(wants_json=json) as output:
         from evertrain.cli.rollout_view import rollout_table
         from evertrain.pipelines import open_existing_journal
-        from evertrain.rollout_walk import look_at_rollout
+        from evertrain.rollout.walk import look_at_rollout
         from evertrain.settings import read_settings
 
         journal = open_existing_journal(name, read_settings())
@@ -58,7 +58,7 @@ def run(name: Name, json: Json = False) -> None:
     with command(wants_json=json) as output:
         from evertrain.cli.rollback import follow_with_aliases
         from evertrain.cli.rollout_view import RolloutProgress
-        from evertrain.rollout_walk import walk_rollout
+        from evertrain.rollout.walk import walk_rollout
         from evertrain.settings import read_settings
 
         settings = read_settings()
@@ -101,7 +101,7 @@ def advance(
     the evidence doesn't allow it.
     """
     with command(wants_json=json) as output:
-        from evertrain.rollout_walk import advance_rollout
+        from evertrain.rollout.walk import advance_rollout
         from evertrain.settings import read_settings
 
         _, state = advance_rollout(name, read_settings(), force=force, reason=reason)
@@ -127,7 +127,7 @@ def abort(name: Name, reason: Reason = "", json: Json = False) -> None:
     Exit codes: 0 done, 2 no such pipeline, 5 a service or the disk, 11 none is under way.
     """
     with command(wants_json=json) as output:
-        from evertrain.rollout_walk import abort_rollout
+        from evertrain.rollout.walk import abort_rollout
         from evertrain.settings import read_settings
 
         entry, state = abort_rollout(name, read_settings(), reason)
@@ -144,7 +144,7 @@ def abort(name: Name, reason: Reason = "", json: Json = False) -> None:
 
 def spell_look(look: Look) -> dict[str, Any]:
     """A rollout as JSON has it."""
-    from evertrain.rollout_controller import spell_evidence
+    from evertrain.rollout.controller import spell_evidence
 
     rollout = look.rollout
     return {

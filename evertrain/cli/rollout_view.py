@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from evertrain.rollout_controller import Look
+    from evertrain.rollout.controller import Look
 
 BAR = 30
 

@@ -111,15 +111,18 @@ class Journal(Generic[S]):
         entries = self.read_from(start.number, start.hash)
         return entries, self._pass(start, entries).state
 
-    def catch_up(self) -> Position[S]:
+    def catch_up(self, see: Callable[[S, Entry], None] = lambda _state, _entry: None) -> Position[S]:
         """Read what was added since this object last read or wrote; at first from the newest checkpoint on.
+
+        Args:
+            see: Told of each entry that is read, with the state before it; it must not raise.
 
         Raises:
             JournalTampered: As for ``read_from``.
             StorageError: The store can't be read.
         """
         seen = self._seen if self._seen.number else self._newest_checkpoint()
-        return self._pass(seen, self.read_from(seen.number, seen.hash))
+        return self._pass(seen, self.read_from(seen.number, seen.hash), see)
 
     def read_from(self, number: int, last_hash: str) -> list[Entry]:
         """Read what follows entry *number*, which the caller saw with *last_hash* (0 and ORIGIN: everything).
@@ -177,8 +180,14 @@ class Journal(Generic[S]):
         found = read_checkpoint(self.store, self.pipeline, head.number, self.fold.codec)
         return found or self._origin
 
-    def _pass(self, position: Position[S], entries: list[Entry]) -> Position[S]:
+    def _pass(
+        self,
+        position: Position[S],
+        entries: list[Entry],
+        see: Callable[[S, Entry], None] = lambda _state, _entry: None,
+    ) -> Position[S]:
         for entry in entries:
+            see(position.state, entry)
             position = Position(entry.number, entry.hash, self.fold.over((entry,), position.state))
             self._reach(position)
         self._seen = position

@@ -119,8 +119,12 @@ _METRICS_ANSWER: Responses = {
         "content": {"text/plain": {"schema": {"type": "string"}}},
     }
 }
+_PAGE: Responses = {
+    200: {"description": "The page", "content": {"text/html": {"schema": {"type": "string"}}}}
+}
 _READY = describe_problems(NOT_READY)
 _LOOKS: dict[str, Responses] = {
+    "/": _PAGE | _DOOR,
     "/health/live": {200: _json("It does", STATUS)},
     "/health/ready": _ok(_json("They are", STATUS)) | _READY,
     "/ping": _ok(_json("They are", STATUS)) | _READY,

@@ -13,8 +13,8 @@ import pytest
 from evertrain.claims import claim
 from evertrain.release import decide_registered, decide_rolled_back, open_journal
 from evertrain.release.rollouts import decide_rollout_ended, decide_rollout_started
-from evertrain.replicas import await_acknowledged
-from evertrain.rollout_controller import RolloutController
+from evertrain.rollout.controller import RolloutController
+from evertrain.rollout.replicas import await_acknowledged
 from serving.fleet import Fleet
 from serving.reporter import Reporter
 from serving.watcher import Watcher

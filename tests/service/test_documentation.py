@@ -47,6 +47,7 @@ def test_every_route_is_described(described):
     routes = {(path, method) for path, methods in described["paths"].items() for method in methods}
 
     assert {
+        ("/", "get"),
         ("/health/live", "get"),
         ("/health/ready", "get"),
         ("/metrics", "get"),

@@ -132,7 +132,7 @@ def test_workers_end_when_the_service_is_killed(store, constant_bundle, promote)
 
 @pytest.mark.e2e
 def test_metrics_add_up_over_workers(store, constant_bundle, promote, row):
-    """Whichever worker is asked, it tells the requests of all of them."""
+    """Whichever worker is asked, its metrics and its status page tell the requests of all of them."""
     promote(store, "flights", 1, constant_bundle(store, 0.25))
 
     with started(store, 2) as (_, address, _):
@@ -141,3 +141,5 @@ def test_metrics_add_up_over_workers(store, constant_bundle, promote, row):
             text = httpx.get(f"{address}/metrics", timeout=20).text
             counts = re.findall(r'^evertrain_requests_total\{.*code="200".*\} (\S+)$', text, re.MULTILINE)
             assert [float(count) for count in counts] == [30.0]
+            page = httpx.get(address, timeout=20).text
+            assert "30 requests so far" in page or "30 in all" in page

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from evertrain.guardrails import ArmCounts, StepCounts
-from evertrain.replica_reports import (
+from evertrain.rollout.reports import (
     HEARD_SECONDS,
     PREFIX,
     ModelReport,

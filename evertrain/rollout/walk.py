@@ -22,9 +22,9 @@ from evertrain.release.rollouts import (
     find_rollout,
 )
 from evertrain.release.state import Rollout
-from evertrain.replicas import Replicas, await_acknowledged
-from evertrain.rollout_controller import Look, RolloutController, all_steps, spell_evidence
-from evertrain.rollout_moves import Move, decide_move
+from evertrain.rollout.controller import Look, RolloutController, all_steps, spell_evidence
+from evertrain.rollout.moves import Move, decide_move
+from evertrain.rollout.replicas import Replicas, await_acknowledged
 from evertrain.settings import Settings
 
 ROLLOUT = "rollout"

@@ -23,9 +23,9 @@ from evertrain.release.rollouts import (
     decide_rollout_stepped,
 )
 from evertrain.release.state import Rollout
-from evertrain.replicas import Replicas
-from evertrain.rollout_beats import BEAT_SECONDS, Beat, beat_key, spell_beat
-from evertrain.rollout_moves import Move, decide_move
+from evertrain.rollout.beats import BEAT_SECONDS, Beat, beat_key, spell_beat
+from evertrain.rollout.moves import Move, decide_move
+from evertrain.rollout.replicas import Replicas
 from evertrain.storage import Store
 
 LOOK_SECONDS = 0.25
