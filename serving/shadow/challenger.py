@@ -8,12 +8,12 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from evertrain.bundles import Bundle, check_golden, load_bundle
+from evertrain.columns import Values
 from evertrain.errors import EvertrainError
 from evertrain.orphans import end_with_parent
 from evertrain.storage import attach_store
@@ -52,7 +52,7 @@ def compare_offers(
                 signal.setitimer(signal.ITIMER_REAL, 2 * answer_seconds)
                 comparing.compare(offer)
             signal.setitimer(signal.ITIMER_REAL, 0)
-            comparing.tell()
+            comparing.tell_rest()
     except MemoryError:
         # What can't be had once is missing at the next request too; a new process begins with nothing.
         _say_goodbye(channel, f"it has more than the {memory_bytes >> 20} MiB of memory that it may take")
@@ -90,7 +90,7 @@ class _Comparing:
             self._spread = self._spread.widen(stable.values)
         try:
             answer = self._answer(offer.columns)
-            self._add(compare_answers(offer.stable, answer, self._spread.scale))
+            self._compared.append(compare_answers(offer.stable, answer, self._spread.scale))
         except MemoryError:
             raise
         except Exception as error:  # a model may raise anything; the next request is another one
@@ -116,14 +116,16 @@ class _Comparing:
         send_frame(self._channel, reply.model_dump_json().encode())
         self._forget()
 
-    def _answer(self, columns: Any) -> Answer:
+    def tell_rest(self) -> None:
+        """Say what came of the requests of which nothing was said yet, where there are any."""
+        if self._requests:
+            self.tell()
+
+    def _answer(self, columns: Mapping[str, Values]) -> Answer:
         # The thread's own time: this process is often made to wait for one that goes first.
         began = time.thread_time()
         prediction = self._bundle.predict(columns)
         return Answer(prediction, self._bundle.signature.classes, time.thread_time() - began)
-
-    def _add(self, comparison: Comparison) -> None:
-        self._compared.append(comparison)
 
     def _forget(self) -> None:
         self._requests = self._failed = 0

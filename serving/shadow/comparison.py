@@ -15,6 +15,8 @@ from evertrain.records import Label
 
 FAR = 0.1
 """Numbers that lie further apart than this share of the spread of stable's answers disagree."""
+SLOWER = 1.5
+"""A model that takes so many times as long is slower; less may be the two processes' caches alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +43,7 @@ class Comparison(NamedTuple):
         score_shift: The sum over the rows of challenger minus stable: of two classes the positive one's
             probability, of more classes that of the class that stable answered, else the number; 0 where one
             of them has no probabilities.
-        is_slower: Whether the challenger took longer.
+        is_slower: Whether the challenger took over ``SLOWER`` times as long.
     """
 
     rows: int
@@ -112,7 +114,8 @@ def compare_answers(stable: Answer, challenger: Answer, scale: float) -> Compari
             different, shift = np.abs(apart) > FAR * scale, float(np.sum(apart))
     if not math.isfinite(shift):
         raise ModelFailed("The challenger's numbers lie further from stable's than 64 bits can tell.")
-    return Comparison(len(theirs), int(np.sum(different)), shift, challenger.seconds > stable.seconds)
+    is_slower = challenger.seconds > SLOWER * stable.seconds
+    return Comparison(len(theirs), int(np.sum(different)), shift, is_slower)
 
 
 def _places(one: Answer, other: Answer) -> np.ndarray:

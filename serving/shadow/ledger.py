@@ -27,7 +27,8 @@ class ShadowCounts:
         score_shift_sum: Of challenger minus stable, over the compared ones: the positive class's probability;
             of more than two classes that of the class that stable answered; of regressors the number.
         requests: Requests that were compared.
-        slower: Of these, the ones that the challenger's model took longer for than stable's.
+        slower: Of these, the ones that the challenger's model took over half as long again for as stable's,
+            by its processor's time: it is made to wait for whoever answers.
         restarts: How often the challenger's process was started again.
         has_given_up: Whether it won't be again; what is offered from then on is dropped.
     """

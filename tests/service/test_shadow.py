@@ -18,6 +18,7 @@ from evertrain.errors import ModelFailed
 from evertrain.predictions import Prediction
 from evertrain.spelling import spell_categories
 from serving.prediction_log.lines import spell_line
+from serving.shadow.challenger import TELL_EVERY_SECONDS
 from serving.shadow.comparison import Answer, Spread, compare_answers
 from serving.shadow.frames import Reply, offer_facts, read_offers
 from serving.shadow.ledger import Ledger
@@ -138,9 +139,9 @@ def test_what_cannot_be_compared_is_the_challengers_failure(stable, challenger):
 
 
 def test_the_slower_one_is_told():
-    """A request counts as slower where the challenger's model took longer than stable's."""
-    slower = compare_answers(regressed(1.0, seconds=0.1), regressed(1.0, seconds=0.2), 1.0)
-    faster = compare_answers(regressed(1.0, seconds=0.1), regressed(1.0, seconds=0.1), 1.0)
+    """A request counts as slower where the challenger's model took over half as long again as stable's."""
+    slower = compare_answers(regressed(1.0, seconds=0.1), regressed(1.0, seconds=0.16), 1.0)
+    faster = compare_answers(regressed(1.0, seconds=0.1), regressed(1.0, seconds=0.14), 1.0)
 
     assert (slower.is_slower, faster.is_slower) == (True, False)
 
@@ -263,6 +264,19 @@ def test_a_challenger_is_compared_row_by_row(store, constant_bundle, bundle_of):
     assert int(chosen) == 1000
     with pytest.raises(ProcessLookupError):
         os.kill(facts[2], 0)
+
+
+@pytest.mark.e2e
+def test_requests_that_come_seldom_are_compared_as_they_come(store, constant_bundle, bundle_of):
+    """Requests further apart than the challenger tells of its progress are one after the other compared."""
+    bundle = bundle_of()
+    with Shadow(store.where, constant_bundle(store, 0.75)) as shadow:
+        for number in range(1, 4):
+            shadow.offer(columns_of(FAR), bundle.predict(columns_of(FAR)), 0.001, bundle.signature)
+            await_counts(shadow, lambda counts, number=number: counts.compared == number)
+            time.sleep(1.5 * TELL_EVERY_SECONDS)
+
+        assert shadow.counts().restarts == 0
 
 
 @pytest.mark.e2e
