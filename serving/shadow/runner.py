@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -32,6 +33,30 @@ STOP_SECONDS = 5.0
 TELL_EVERY_SECONDS = 60.0
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass
+class Falls:
+    """How often a challenger ended, and when it is started again.
+
+    Attributes:
+        most_restarts: After so many in a row there is no other.
+        in_a_row: Ends without ``STEADY_SECONDS`` of comparing before them, up to now.
+        pause_seconds: What is waited after the next one.
+    """
+
+    most_restarts: int
+    in_a_row: int = 0
+    pause_seconds: float = FIRST_PAUSE_SECONDS
+
+    def next_pause(self, steady_seconds: float) -> float | None:
+        """Count an end after *steady_seconds* of comparing; gives the pause before the next life, if any."""
+        if steady_seconds > STEADY_SECONDS:
+            self.in_a_row, self.pause_seconds = 0, FIRST_PAUSE_SECONDS
+        self.in_a_row += 1
+        pause_seconds = self.pause_seconds
+        self.pause_seconds = min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
+        return None if self.in_a_row > self.most_restarts else pause_seconds
 
 
 class Shadow:
@@ -65,9 +90,7 @@ class Shadow:
         self._digest = digest
         self._answer_seconds = answer_seconds
         self._memory_bytes = memory_bytes
-        self._most_restarts = most_restarts
-        self._falls = 0
-        self._pause_seconds = FIRST_PAUSE_SECONDS
+        self._falls = Falls(most_restarts)
         self._steady_seconds = 0.0
         self._ledger = Ledger(most_queued_bytes)
         self._challenger: ChallengerProcess | None = None
@@ -178,22 +201,19 @@ class Shadow:
 
     def _may_live_again(self, error: ServiceError) -> bool:
         """Wait before the next life; False where there is none."""
-        if self._steady_seconds > STEADY_SECONDS:
-            self._falls, self._pause_seconds = 0, FIRST_PAUSE_SECONDS
+        pause_seconds = self._falls.next_pause(self._steady_seconds)
         self._steady_seconds = 0.0
-        self._falls += 1
-        if self._falls > self._most_restarts:
+        if pause_seconds is None:
             _log.error(
                 "The shadow of bundle %s is over: %s, %d times in a row. The service answers as before; "
                 "nothing is compared any more.",
                 self._digest[:12],
                 error.message,
-                self._falls,
+                self._falls.in_a_row,
             )
             return False
         self._tell("ending", f"{error.message}. It is started again")
-        self._stopping.wait(self._pause_seconds)
-        self._pause_seconds = min(2 * self._pause_seconds, LONGEST_PAUSE_SECONDS)
+        self._stopping.wait(pause_seconds)
         self._ledger.count_restart()
         return True
 

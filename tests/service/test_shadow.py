@@ -22,7 +22,7 @@ from serving.shadow.challenger import TELL_EVERY_SECONDS
 from serving.shadow.comparison import Answer, Spread, compare_answers
 from serving.shadow.frames import Reply, offer_facts, read_offers
 from serving.shadow.ledger import Ledger
-from serving.shadow.runner import Shadow
+from serving.shadow.runner import Falls, Shadow
 
 BOUND_SECONDS = 20
 NEAR, FAR = 100.0, 1400.0
@@ -292,6 +292,18 @@ def test_a_shadow_that_ends_early_leaves_nothing(store, constant_bundle, bundle_
     assert (counts.offered, counts.dropped, counts.failed) == (2, 2, 0)
     assert not counts.has_given_up
     assert time.monotonic() - began < 2
+
+
+def test_pauses_grow_until_it_is_given_up_unless_it_was_steady():
+    """Each restart in a row waits longer, and there is an end to them; ten seconds of comparing clear all."""
+    falls = Falls(most_restarts=6)
+    pauses = [falls.next_pause(0.5) for _ in range(6)]
+    cleared = falls.next_pause(10.5)
+    again = [falls.next_pause(9.5) for _ in range(6)]
+
+    assert pauses == [1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
+    assert cleared == 1.0
+    assert again == [2.0, 4.0, 8.0, 10.0, 10.0, None]
 
 
 def test_a_challenger_loads_nothing_heavy():
