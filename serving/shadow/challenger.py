@@ -40,10 +40,12 @@ def compare_offers(
             keeps the interpreter to itself, no thread could see that the service is gone.
         memory_bytes: How much address space it may take beyond what it had when the challenger was loaded.
     """
+    allowed_bytes = LOADING_BYTES
     try:
-        _allow_memory(LOADING_BYTES)
+        _allow_memory(allowed_bytes)
         bundle = load()
-        _allow_memory(memory_bytes)
+        allowed_bytes = memory_bytes
+        _allow_memory(allowed_bytes)
         comparing = _Comparing(channel, bundle)
         comparing.tell()
         while lines := read_frame(channel):
@@ -55,7 +57,7 @@ def compare_offers(
             comparing.tell_rest()
     except MemoryError:
         # What can't be had once is missing at the next request too; a new process begins with nothing.
-        _say_goodbye(channel, f"it has more than the {memory_bytes >> 20} MiB of memory that it may take")
+        _say_goodbye(channel, f"it needs more than the {allowed_bytes >> 20} MiB of memory that it may take")
     except EvertrainError as error:
         _say_goodbye(channel, error.message)
     except Exception as error:  # whatever it is, the service's log should say it
