@@ -25,7 +25,7 @@ def name_model(served: Served) -> str:
 def spell_model(served: Served) -> bytes:
     """The line that says once a segment what a version's answers are made of."""
     signature = served.bundle.signature
-    return _line(
+    return spell_line(
         {
             "model": name_model(served),
             "bundle": served.bundle.digest,
@@ -40,7 +40,7 @@ def spell_model(served: Served) -> bytes:
 def spell_answer(answered: Answered) -> bytes:
     """The line of one answered request."""
     prediction, signature = answered.prediction, answered.served.bundle.signature
-    return _line(
+    return spell_line(
         {
             "of": name_model(answered.served),
             "arm": answered.arm,
@@ -58,12 +58,13 @@ def spell_answer(answered: Answered) -> bytes:
 def spell_labels(pipeline: str, labels: Sequence[LateLabel], at_seconds: float) -> bytes:
     """The lines of late labels."""
     return b"".join(
-        _line({"pipeline": pipeline, "id": each.prediction_id, "label": each.label, "at": at_seconds})
+        spell_line({"pipeline": pipeline, "id": each.prediction_id, "label": each.label, "at": at_seconds})
         for each in labels
     )
 
 
-def _line(facts: dict[str, Any]) -> bytes:
+def spell_line(facts: dict[str, Any]) -> bytes:
+    """One line of JSON, which ``read_lines`` reads; arrays stand for lists, null for NaN."""
     try:
         return orjson.dumps(facts, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
     except TypeError:
