@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from serving.served import Served
 from serving.tally import Tally
 
-STABLE, CANARY, SHADOW = "stable", "canary", "shadow"
+if TYPE_CHECKING:
+    from serving.shadow.runner import Shadow
+
+STABLE, CANARY = "stable", "canary"
 BUCKETS = 2**20
-_NAMES = {"canary": (STABLE, CANARY), "shadow": (STABLE, SHADOW), "ab": ("a", "b")}
+_NAMES = {"canary": (STABLE, CANARY), "ab": ("a", "b")}
 
 
 class Arm(NamedTuple):
@@ -51,11 +54,29 @@ class Challenge:
 
 
 @dataclass(frozen=True)
+class Shadowing:
+    """A challenger that sees what the champion answers, and answers nobody.
+
+    Attributes:
+        version: The challenger.
+        bundle: Its bundle's digest.
+        rollout: The journal's entry that began it.
+        shadow: Is shown the rows, in a process of its own.
+    """
+
+    version: int
+    bundle: str
+    rollout: int
+    shadow: Shadow
+
+
+@dataclass(frozen=True)
 class Lineup:
-    """Who answers under one name: the champion, and the challenger beside it where there is one."""
+    """Who answers under one name: the champion, and who is held against it where someone is."""
 
     stable: Served
     challenge: Challenge | None = None
+    shadowing: Shadowing | None = None
 
     @property
     def is_quick(self) -> bool:

@@ -107,6 +107,9 @@ class ScoringEndpoint:
         metrics.count(served.name, 200, seconds, version=str(served.version), arm=arm)
         metrics.observe_rows(served, arm, scored.columns, scored.prediction)
         self._tell_challenge(lineup, scored.assigned, seconds, failed=scored.has_failed)
+        if lineup.shadowing is not None:
+            signature = lineup.stable.bundle.signature
+            lineup.shadowing.shadow.offer(scored.columns, scored.prediction, scored.model_seconds, signature)
         entity = headers.get(ENTITY)
         self._desk.recorder.record_answer(
             Answered(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from evertrain.errors import ModelNotReady
-from serving.arms import Challenge, Lineup
+from serving.arms import Challenge, Lineup, Shadowing
 from serving.problems import UNKNOWN_MODEL, Refusal
 from serving.served import Served
 from serving.status.journal_lines import Noted
@@ -42,12 +42,14 @@ class Fleet:
         """Name the models without which the service isn't ready."""
         self._required = frozenset(names)
 
-    def put(self, served: Served, challenge: Challenge | None = None) -> None:
-        """Answer with *served* from the next request on, and with the challenger beside it if there is one.
+    def put(
+        self, served: Served, challenge: Challenge | None = None, shadowing: Shadowing | None = None
+    ) -> None:
+        """Answer with *served* from the next request on, and hold against it who challenges it.
 
         Requests under way keep what they took.
         """
-        self._models = {**self._models, served.name: Lineup(served, challenge)}
+        self._models = {**self._models, served.name: Lineup(served, challenge, shadowing)}
 
     def note_reading(self, name: str, reading: Reading) -> None:
         """Keep that the store answered for *name*, and what its journal wants."""

@@ -12,7 +12,7 @@ from evertrain.journal import head_key
 from evertrain.release import PipelineState, VersionState, open_journal
 from evertrain.rollout.reports import ModelReport
 from evertrain.storage import Store
-from serving.arms import Challenge
+from serving.arms import Challenge, Shadowing
 from serving.challenger import Challenger
 from serving.fleet import Fleet, Reading, Served
 from serving.retries import Clock, Retry
@@ -82,7 +82,7 @@ class Follower:
         self._number = 0
         self._state: PipelineState | None = None
         self._served: Served | None = None
-        self._shown: Challenge | None = None
+        self._shown: tuple[Challenge | None, Shadowing | None] = (None, None)
         self._reading = Retry(f"Can't follow {name}", clock)
         self._loading = Retry(f"Can't serve the new champion of {name}", clock)
         self._challenger = Challenger(store, name, self._find_bundle, clock)
@@ -100,16 +100,20 @@ class Follower:
         self._loading.attempt(self._serve_champion)
         if self._state is not None and self._served is not None:
             self._challenger.look(self._state)
-            challenge = self._challenger.challenge
-            if challenge is not self._shown:
-                self._fleet.put(self._served, challenge)
-                self._shown = challenge
+            against = (self._challenger.challenge, self._challenger.shadowing)
+            if against != self._shown:
+                self._fleet.put(self._served, *against)
+                self._shown = against
         self._cool_down()
 
     @property
     def is_hurried(self) -> bool:
         """Whether a rollout runs, or the champion before is kept warm for a quick way back."""
         return bool(self._warm) or (self._state is not None and self._state.rollout is not None)
+
+    def close(self) -> None:
+        """End what was started for a challenger."""
+        self._challenger.close()
 
     def report(self) -> ModelReport | None:
         """What this process serves under the name; None while that is nothing."""
@@ -146,7 +150,7 @@ class Follower:
         fresh = Served(self.name, champion.version, state.generation, self._find_bundle(champion))
         # Whoever challenged the champion before challenges nobody now.
         self._fleet.put(fresh)
-        self._shown = None
+        self._shown = (None, None)
         if served is not None and served.bundle.digest != fresh.bundle.digest:
             self._warm[served.bundle.digest] = (served.bundle, self._clock() + state.keep_warm_seconds)
         self._served = fresh

@@ -158,7 +158,12 @@ def describe_arms(lineup: Lineup) -> list[Arm]:
     """The versions that answer under this name, each with its share of the requests here and now."""
     percent = lineup.challenge.open_percent if lineup.challenge else 0.0
     arms = [_arm(lineup.stable_arm, 100 - percent)]
-    return [*arms, _arm(lineup.challenger_arm, percent)] if lineup.challenger_arm else arms
+    if lineup.challenger_arm is not None:
+        arms.append(_arm(lineup.challenger_arm, percent))
+    if lineup.shadowing is not None:
+        shadowing = lineup.shadowing
+        arms.append(Arm("shadow", 0, shadowing.version, shadowing.bundle, "own process"))
+    return arms
 
 
 def _arm(arm: AnsweringArm, percent: float) -> Arm:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -33,6 +34,7 @@ class Scored(NamedTuple):
     """The rows of a call, what answered them, what it said, and that as the caller wants it.
 
     Attributes:
+        model_seconds: How long the model took.
         assigned: The arm that the caller fell to while a rollout's arms were held against each other.
         has_failed: Whether that was the challenger and its model failed: the champion answered then.
     """
@@ -41,6 +43,7 @@ class Scored(NamedTuple):
     columns: Columns
     prediction: Prediction
     spelled: Spelled
+    model_seconds: float
     assigned: Arm | None = None
     has_failed: bool = False
 
@@ -123,9 +126,11 @@ def _entity_signature(signature: Signature) -> Signature:
 def _score_by(arm: Arm, protocol: Protocol, call: Call, max_rows: int) -> Scored:
     try:
         asked = protocol.read(call, arm.served.bundle.signature, max_rows)
+        began = time.perf_counter()
         prediction = _predict(arm.served, asked.columns)
+        model_seconds = time.perf_counter() - began
         spelled = protocol.spell(asked, arm.served, prediction, call)
-        return Scored(arm, asked.columns, prediction, spelled)
+        return Scored(arm, asked.columns, prediction, spelled, model_seconds)
     except InvalidInput as error:
         raise Refusal(INVALID_INPUT, error.message, field=error.field) from error
 

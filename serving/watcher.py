@@ -112,6 +112,8 @@ class Watcher:
     ) -> None:
         self._stopping.set()
         self._thread.join(STOP_SECONDS)
+        for follower in list(self._followers.values()):
+            follower.close()
 
     @property
     def is_hurried(self) -> bool:

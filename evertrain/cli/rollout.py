@@ -158,5 +158,5 @@ def spell_look(look: Look) -> dict[str, Any]:
         "next": look.move.kind,
         "why": look.move.reason,
         "answering": look.answering,
-        "arms": spell_evidence(look.steps)["steps"],
+        **spell_evidence(look.steps, look.shadow),
     }

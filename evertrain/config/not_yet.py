@@ -6,7 +6,7 @@ from evertrain.config import PipelineConfig
 from evertrain.config.faults import Fault, fault_at
 
 DORMANT = ("labels",)
-UNWALKED = ("shadow", "ab")
+UNWALKED = ("ab",)
 WORDS = "is not yet supported by this version"
 
 
@@ -29,5 +29,7 @@ def find_not_yet(config: PipelineConfig, *, has_champion: bool = False) -> list[
     strategy = config.promotion.strategy.type
     if has_champion and strategy in UNWALKED:
         found = f"{strategy} {WORDS} where there is a champion"
-        faults.append(fault_at(("promotion", "strategy", "type"), found, "direct, blue_green or canary"))
+        faults.append(
+            fault_at(("promotion", "strategy", "type"), found, "direct, blue_green, canary or shadow")
+        )
     return faults

@@ -7,7 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from evertrain.errors import Conflict
@@ -26,8 +26,10 @@ from evertrain.release.state import Rollout
 from evertrain.rollout.beats import BEAT_SECONDS, Beat, beat_key, spell_beat
 from evertrain.rollout.moves import Move, decide_move
 from evertrain.rollout.replicas import Replicas
+from evertrain.rollout.reports import ShadowTotals
 from evertrain.storage import Store
 
+SHADOW = "shadow"
 LOOK_SECONDS = 0.25
 BEAT_AFTER_SECONDS = BEAT_SECONDS / 2
 
@@ -42,6 +44,7 @@ class Look:
     move: Move
     steps: Sequence[StepCounts]
     answering: int
+    shadow: ShadowTotals | None = None
 
 
 class RolloutController:
@@ -101,15 +104,17 @@ class RolloutController:
         self._beat(rollout, answering)
         steps = all_steps(rollout, self._replicas.steps(rollout.number))
         begun = datetime.fromisoformat(rollout.step_since)
+        shadow = self._replicas.shadow(rollout.number) if rollout.kind == SHADOW else None
         move = decide_move(
             rollout,
             steps,
+            shadow=shadow,
             since_seconds=(self._now() - begun).total_seconds(),
             unready=self._replicas.unready(rollout.number),
             answering=answering,
         )
-        self._tell(Look(rollout, move, steps, answering))
-        decide = _decision(rollout, move, spell_evidence(steps), self._fence)
+        self._tell(Look(rollout, move, steps, answering, shadow))
+        decide = _decision(rollout, move, spell_evidence(steps, shadow), self._fence)
         if decide is None:
             return
         failpoint(f"rollout-before-{move.kind}")
@@ -153,8 +158,10 @@ def _decision(rollout: Rollout, move: Move, evidence: Mapping[str, JSON], fence:
     return None
 
 
-def spell_evidence(steps: Sequence[StepCounts]) -> dict[str, JSON]:
-    """What the arms did, for the journal."""
+def spell_evidence(steps: Sequence[StepCounts], shadow: ShadowTotals | None = None) -> dict[str, JSON]:
+    """What the arms did, or what a shadow's rows came to, for the journal."""
+    if shadow is not None:
+        return {"shadow": asdict(shadow)}
     return {
         "steps": [
             {

@@ -11,6 +11,8 @@ from evertrain.durations import spell_duration
 from evertrain.guardrails import Evidence, StepCounts, find_breach, weigh
 from evertrain.release.rollouts import Pause
 from evertrain.release.state import Rollout
+from evertrain.rollout.reports import ShadowTotals
+from evertrain.sequential import log_e_greater
 
 FEWEST_REQUESTS = 100
 """So many requests the challenger has answered at a step before that is taken for evidence."""
@@ -34,6 +36,7 @@ def decide_move(
     rollout: Rollout,
     steps: Sequence[StepCounts],
     *,
+    shadow: ShadowTotals | None = None,
     since_seconds: float,
     unready: Sequence[str] = (),
     answering: int = 1,
@@ -43,6 +46,7 @@ def decide_move(
     Args:
         rollout: As the journal has it.
         steps: What the arms did at each step that was begun, of all processes; the last is the present one.
+        shadow: What the rows came to that a shadow was shown; None where the strategy is another.
         since_seconds: How long it has been at its step.
         unready: Why processes that answer haven't loaded the challenger, each once.
         answering: How many processes answer.
@@ -52,14 +56,16 @@ def decide_move(
         more requests without evidence: without requests, with suspicious ones, or with a sample that isn't
         the share that was meant, it pauses.
     """
-    evidence = weigh(steps, float(rollout.guardrails["max_error_rate"]))
+    max_error_rate = float(rollout.guardrails["max_error_rate"])
+    told = tell_arms(steps) if shadow is None else tell_shadow(shadow)
+    evidence = weigh(steps, max_error_rate) if shadow is None else weigh_shadow(shadow, max_error_rate)
     breach = find_breach(evidence)
     if breach in ("errors", "latency"):
-        return Move("roll_back", f"{breach}: {tell_arms(steps)}")
+        return Move("roll_back", f"{breach}: {told}")
     if rollout.paused == BY_PEOPLE:
         return Move("wait", f"paused: {rollout.paused}")
     if breach == "sample_ratio":
-        return _pause(rollout, "sample_ratio", f"the arms got other shares than meant: {tell_arms(steps)}")
+        return _pause(rollout, "sample_ratio", f"the arms got other shares than meant: {told}")
     if since_seconds < rollout.bake_seconds:
         left = spell_duration(timedelta(seconds=ceil(rollout.bake_seconds - since_seconds)))
         return _go_on(rollout, evidence, f"bakes for another {left}", unready)
@@ -67,7 +73,7 @@ def decide_move(
     if doubt is not None:
         return _pause(rollout, *doubt)
     is_last = rollout.step + 1 == len(rollout.steps)
-    return Move("promote" if is_last else "step", f"nothing speaks against it: {tell_arms(steps)}")
+    return Move("promote" if is_last else "step", f"nothing speaks against it: {told}")
 
 
 def _find_doubt(evidence: Evidence, unready: Sequence[str], answering: int) -> tuple[Pause, str] | None:
@@ -97,6 +103,31 @@ def _go_on(rollout: Rollout, evidence: Evidence, reason: str, unready: Sequence[
     if _find_doubt(evidence, unready, 1) is None:
         return Move("resume", f"no longer {rollout.paused}")
     return Move("wait", f"paused: {rollout.paused}")
+
+
+def weigh_shadow(shadow: ShadowTotals, max_error_rate: float) -> Evidence:
+    """What speaks against a shadow: rows that it failed on, requests that it took half as long again for.
+
+    It answers nobody, so there are no shares: each row may fail with the probability *max_error_rate*, and
+    each request be slower with one half.
+    """
+    return Evidence(
+        log_errors=log_e_greater(shadow.failed, shadow.failed + shadow.compared, max_error_rate),
+        log_slow=log_e_greater(shadow.slower, shadow.requests, 0.5),
+        log_sample_ratio=0.0,
+        challenger_requests=shadow.requests,
+    )
+
+
+def tell_shadow(shadow: ShadowTotals) -> str:
+    """What a shadow's rows came to, in words."""
+    compared = max(1, shadow.compared)
+    return (
+        f"{shadow.compared} rows compared, {shadow.disagreeing / compared:.1%} answered otherwise, "
+        f"scores shifted by {shadow.score_shift_sum / compared:+.4f}, "
+        f"{shadow.failed} failed, {shadow.dropped} dropped, "
+        f"{shadow.slower} of {shadow.requests} requests slower"
+    )
 
 
 def tell_arms(steps: Sequence[StepCounts]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from evertrain.guardrails import ArmCounts, StepCounts
 from evertrain.rollout.reports import (
@@ -12,6 +12,7 @@ from evertrain.rollout.reports import (
     PREFIX,
     ModelReport,
     ReplicaReport,
+    ShadowTotals,
     parse_report,
     report_key,
 )
@@ -89,6 +90,17 @@ class Replicas:
             for step, counts in model.rollout.steps.items():
                 total[step] = _add(total[step], counts) if step in total else counts
         return total
+
+    def shadow(self, rollout: int) -> ShadowTotals:
+        """What the shadow's rows of *rollout* came to in all processes, those that are gone too."""
+        found = [
+            model.rollout.shadow
+            for known in self._known.values()
+            if known.report and (model := known.report.models.get(self._pipeline)) is not None
+            if model.rollout is not None and model.rollout.rollout == rollout
+        ]
+        totals = [asdict(each) for each in found if each is not None]
+        return ShadowTotals(**{name: sum(each[name] for each in totals) for name in asdict(ShadowTotals())})
 
     def unready(self, rollout: int) -> list[str]:
         """Why processes that answer haven't loaded the challenger of *rollout*, each reason once."""

@@ -17,6 +17,19 @@ HEARD_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
+class ShadowTotals:
+    """What a shadow's rows came to: see ``serving.shadow.ledger.ShadowCounts``, whose names these are."""
+
+    compared: int = 0
+    failed: int = 0
+    dropped: int = 0
+    disagreeing: int = 0
+    score_shift_sum: float = 0.0
+    requests: int = 0
+    slower: int = 0
+
+
+@dataclass(frozen=True)
 class RolloutReport:
     """A rollout as one process sees it.
 
@@ -26,6 +39,7 @@ class RolloutReport:
         why: If it isn't, why.
         tripped: The guardrail that was crossed in this process; None if none was.
         steps: What the arms did, by step.
+        shadow: What a shadow's rows came to; None where there is none.
     """
 
     rollout: int
@@ -33,6 +47,7 @@ class RolloutReport:
     why: str = ""
     tripped: str | None = None
     steps: Mapping[int, StepCounts] = field(default_factory=dict)
+    shadow: ShadowTotals | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +103,12 @@ def _rollout(document: Mapping[str, Any]) -> RolloutReport:
         )
         for step, counts in document["steps"].items()
     }
-    tripped = document["tripped"]
+    shadow = document.get("shadow")
     return RolloutReport(
-        int(document["rollout"]), bool(document["loaded"]), str(document["why"]), tripped, steps
+        rollout=int(document["rollout"]),
+        loaded=bool(document["loaded"]),
+        why=str(document["why"]),
+        tripped=document["tripped"],
+        steps=steps,
+        shadow=None if shadow is None else ShadowTotals(**shadow),
     )

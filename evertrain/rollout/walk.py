@@ -22,7 +22,7 @@ from evertrain.release.rollouts import (
     find_rollout,
 )
 from evertrain.release.state import Rollout
-from evertrain.rollout.controller import Look, RolloutController, all_steps, spell_evidence
+from evertrain.rollout.controller import SHADOW, Look, RolloutController, all_steps, spell_evidence
 from evertrain.rollout.moves import Move, decide_move
 from evertrain.rollout.replicas import Replicas, await_acknowledged
 from evertrain.settings import Settings
@@ -95,14 +95,16 @@ def look_at_rollout(journal: ReleaseJournal, state: PipelineState) -> Look:
     steps = all_steps(rollout, replicas.steps(rollout.number))
     answering = len(replicas.answering())
     begun = datetime.fromisoformat(rollout.step_since)
+    shadow = replicas.shadow(rollout.number) if rollout.kind == SHADOW else None
     move = decide_move(
         rollout,
         steps,
+        shadow=shadow,
         since_seconds=(datetime.now(UTC) - begun).total_seconds(),
         unready=replicas.unready(rollout.number),
         answering=answering,
     )
-    return Look(rollout, move, steps, answering)
+    return Look(rollout, move, steps, answering, shadow)
 
 
 def advance_rollout(
@@ -122,10 +124,12 @@ def advance_rollout(
     replicas = Replicas(journal.store, name)
     replicas.look()
     steps = all_steps(rollout, replicas.steps(rollout.number))
+    shadow = replicas.shadow(rollout.number) if rollout.kind == SHADOW else None
     if not force:
         move = decide_move(
             replace(rollout, paused=None),
             steps,
+            shadow=shadow,
             since_seconds=math.inf,
             unready=replicas.unready(rollout.number),
             answering=len(replicas.answering()),
@@ -135,7 +139,7 @@ def advance_rollout(
     told = reason or "advanced by hand"
     is_last = rollout.step + 1 == len(rollout.steps)
     decide = decide_rollout_promoted if is_last else decide_rollout_stepped
-    evidence = {**spell_evidence(steps), "forced": force}
+    evidence = {**spell_evidence(steps, shadow), "forced": force}
     entry, state = journal.append(decide(rollout, evidence, reason=told))
     if is_last:
         tell_acknowledged(journal, state)

@@ -119,11 +119,11 @@ def test_validation_drift_schedule_and_serving_are_said():
 
 def test_what_is_not_done_yet_is_noted():
     """`check` shows what `train` would refuse."""
-    plan = plan_of(promotion={"strategy": {"type": "shadow"}})
+    plan = plan_of(promotion={"strategy": {"type": "ab", "metric": "r2"}})
 
     assert plan.not_yet == (
-        "promotion.strategy.type: shadow is not yet supported by this version where there is a champion; "
-        "expected direct, blue_green or canary",
+        "promotion.strategy.type: ab is not yet supported by this version where there is a champion; "
+        "expected direct, blue_green, canary or shadow",
     )
 
 

@@ -1,4 +1,4 @@
-"""A canary beside a champion: real processes' reports, a real controller, real requests."""
+"""A challenger beside a champion: real processes' reports, a real controller, real requests."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class EndedByTest(Exception):
     """Ends a controller between two looks, as its process' end does."""
 
 
-def begin(store, bundle, *, steps, bake_seconds, version=2):
-    """Register *bundle* as *version* and begin its canary."""
+def begin(store, bundle, *, steps, bake_seconds, version=2, kind="canary"):
+    """Register *bundle* as *version* and begin its rollout."""
     journal = open_journal(store, "flights", "test")
     facts = {"snapshot": "s" * 64, "config": "c" * 64, "code": "e" * 64}
     journal.append(
         decide_registered(version=version, run_key=f"run-{version}", run_id="r", bundle=bundle, **facts)
     )
-    strategy = {"type": "canary", "steps": list(steps), "bake_seconds": bake_seconds, "metric": None}
+    strategy = {"type": kind, "steps": list(steps), "bake_seconds": bake_seconds, "metric": None}
     journal.append(decide_rollout_started(version=version, strategy=strategy, guardrails=GUARDRAILS))
     return journal
 
@@ -230,3 +230,40 @@ def test_an_aborted_canary_ends_within_a_second(store, constant_bundle, promote,
             callers.ask_until(lambda: time.time() > ended + 2)
 
     assert callers.arms(since=ended + 1.0) == {"stable"}
+
+
+@pytest.mark.e2e
+def test_a_shadow_answers_nobody_and_takes_over(store, constant_bundle, promote, serve):
+    """It sees what the champion answers, in a process of its own; after its time it is champion."""
+    promote(store, "flights", 1, constant_bundle(store, 0.25))
+    with replicas(store, serve, 1) as addresses, Callers(addresses) as callers:
+        journal = begin(store, constant_bundle(store, 0.75), steps=[0], bake_seconds=1.0, kind="shadow")
+        with controlled(store):
+            callers.ask_until(lambda: journal.read()[1].champion == 2)
+        assert await_acknowledged(store, "flights", 2) == (1, [])
+        last = callers.ask()
+
+    assert callers.arms() == {"stable"}
+    assert last.headers["x-evertrain-version"] == "2"
+    promotion = next(entry for entry in reversed(journal.read()[0]) if entry.kind == "promoted")
+    shadow = promotion.data["evidence"]["shadow"]
+    assert shadow["compared"] >= 100
+    # One says late at 0.25, the other at 0.75: they never agree.
+    assert shadow["disagreeing"] == shadow["compared"]
+    assert shadow["score_shift_sum"] == pytest.approx(0.5 * shadow["compared"])
+
+
+@pytest.mark.e2e
+def test_a_shadow_that_fails_is_rolled_back(store, constant_bundle, promote, serve):
+    """Its failures reach nobody but the journal."""
+    promote(store, "flights", 1, constant_bundle(store, 0.25))
+    with replicas(store, serve, 1) as addresses, Callers(addresses, row=FAR) as callers:
+        bad = constant_bundle(store, 0.75, fails_over=5_000)
+        journal = begin(store, bad, steps=[0], bake_seconds=60, kind="shadow")
+        with controlled(store):
+            callers.ask_until(lambda: journal.read()[1].rollout is None)
+
+    assert callers.arms() == {"stable"}
+    version = journal.read()[1].versions[2]
+    assert version.status == "rejected"
+    assert version.reasons[0].startswith("errors: 0 rows compared")
