@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from evertrain.errors import RegistryError
 from evertrain.failpoints import failpoint
 from evertrain.mlflow_client import RUN_KEY, is_remote, mlflow_client
 from evertrain.mlflow_model import write_mlflow_model
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 CHAMPION = "champion"
 PREVIOUS = "previous"
+_log = logging.getLogger(__name__)
 _EXISTS = frozenset({"RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"})
 
 
@@ -94,6 +97,14 @@ def mirror_aliases(
             else:
                 client.set_registered_model_alias(name, repair.alias, str(repair.wanted))
         return repairs
+
+
+def follow_with_aliases(settings: Settings, name: str, champion: int | None, previous: int | None) -> None:
+    """Move MLflow's aliases as ``mirror_aliases`` does; that MLflow is down is said: what was done stands."""
+    try:
+        mirror_aliases(settings, name, champion, previous)
+    except RegistryError as cause:
+        _log.warning("Done, but MLflow's aliases follow only with the next train: %s", cause)
 
 
 def _find_aliases(client: MlflowClient, name: str) -> dict[str, int]:

@@ -199,9 +199,10 @@ def _read_forms() -> Mapping[str, Json]:
 
     from flows.batch_scoring import batch_scoring_flow
     from flows.drift_check import drift_check_flow
+    from flows.rollout import rollout_flow
     from flows.training import training_flow
 
-    flows = (training_flow, drift_check_flow, batch_scoring_flow)
+    flows = (training_flow, drift_check_flow, batch_scoring_flow, rollout_flow)
     return {flow.name: plan_form(parameter_schema(flow).model_dump(exclude_unset=True)) for flow in flows}
 
 

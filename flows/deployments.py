@@ -17,11 +17,12 @@ from flows.schedules import delay_of
 
 TAG = "evertrain"
 """The tag that each of our deployments bears."""
-SLUGS = ("train", "check", "score")
+SLUGS = ("train", "check", "score", "rollout")
 ENTRYPOINTS = {
     "training": "flows.training.training_flow",
     "drift_check": "flows.drift_check.drift_check_flow",
     "batch_scoring": "flows.batch_scoring.batch_scoring_flow",
+    "rollout": "flows.rollout.rollout_flow",
 }
 TITLES = {
     "config": "Pipeline",
@@ -113,7 +114,14 @@ def plan_deployments(
     }
     if config.batch.input is not None:
         due["batch_scoring"] = ("score", config.batch.schedule, delay)
-    tell = {"training": describe_training, "drift_check": describe_check, "batch_scoring": describe_batch}
+    if config.promotion.strategy.plan().percents:
+        due["rollout"] = ("rollout", None, {})
+    tell = {
+        "training": describe_training,
+        "drift_check": describe_check,
+        "batch_scoring": describe_batch,
+        "rollout": describe_rollout,
+    }
     return tuple(
         Planned(
             flow=flow,
@@ -201,6 +209,18 @@ def describe_batch(config: PipelineConfig) -> str:
     dated = "`{date}` is the day that the run was due, in UTC."
     lines = [words, *([dated] if "{date}" in f"{batch.input}{batch.output}" else [])]
     return "\n".join([*_introduce(config), *lines, "", _spell_due(batch.schedule, config)])
+
+
+def describe_rollout(config: PipelineConfig) -> str:
+    """Say in Markdown how a version is rolled out, and what ends it."""
+    strategy = config.promotion.strategy.model_dump(mode="json", exclude_none=True)
+    limits = config.promotion.guardrails
+    words = f"Walks a version that passed its gates: {_spell_kind(strategy)}."
+    rails = (
+        f"It is rolled back where it errs more than the champion or on over {limits.max_error_rate:.1%} of "
+        f"requests, or answers {limits.max_p99_ratio:g} times as slowly."
+    )
+    return "\n".join([*_introduce(config), words, "", rails, "", "Due: when a training run begins one."])
 
 
 def _introduce(config: PipelineConfig) -> list[str]:

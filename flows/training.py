@@ -20,6 +20,7 @@ from evertrain.validation import list_quarantined
 from evertrain.validation.validator import Validator
 from flows.owners import own_run
 from flows.registrars import registrar_for
+from flows.rollout import start_rollout_run
 from flows.run_log import tell_in_words
 from flows.telling import tell_crashed, tell_end, tell_failed
 from flows.turns import await_turn, in_utc, name_run
@@ -92,7 +93,12 @@ def train_pipeline(pipeline: Pipeline, time: datetime | None, trigger: Trigger, 
             registrar=registrar,
         )
         outcome = recall_outcome(run.records, pipeline.journal.read()[1])
-        return outcome or learn_and_promote(run, validator)
+        if outcome is not None:
+            return outcome
+        outcome = learn_and_promote(run, validator)
+    if outcome.decision == "rollout":
+        start_rollout_run(pipeline.name)
+    return outcome
 
 
 def learn_and_promote(run: Run, validator: Validator | None) -> TrainOutcome:

@@ -19,7 +19,7 @@ all() { printf '"Read:%s","Write:%s","List:%s","Tagging:%s"' "$1" "$1" "$1" "$1"
     printf ',\n'
     # It may add to its log and to the labels that it was brought, and change nothing that others are answered by.
     identity inference "$STORE_INFERENCE_SECRET" \
-        '"Read:evertrain","List:evertrain","Write:evertrain/predictions/*","Write:evertrain/labels/*"'
+        '"Read:evertrain","List:evertrain","Write:evertrain/predictions/*","Write:evertrain/labels/*","Write:evertrain/replicas/*"'
     printf '\n]}\n'
 } > /tmp/s3.json
 

@@ -25,13 +25,11 @@ def approve(
     Exit codes: 0 done, 2 no such version, 5 a service or the disk, 11 someone else moved first.
     """
     with command(wants_json=json) as output:
-        from evertrain.cli.rollback import follow_with_aliases
         from evertrain.rollout.walk import approve_version
         from evertrain.settings import read_settings
 
         settings = read_settings()
         entry, state = approve_version(name, version, settings, reason)
-        follow_with_aliases(settings, name, state)
         promoted = entry.kind == "promoted"
         decision = "promoted" if promoted else "rollout"
         output.answer(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
     from evertrain.release import PipelineState
     from evertrain.settings import Settings
 
-logger = logging.getLogger("evertrain.registry")
 EXAMPLES = """Examples:
 
   evertrain rollback flights
@@ -35,13 +33,16 @@ def rollback(
     """
     with command(wants_json=json) as output:
         from evertrain.pipelines import open_existing_journal
+        from evertrain.registry import follow_with_aliases
         from evertrain.release import decide_rolled_back
+        from evertrain.rollout.walk import tell_acknowledged
         from evertrain.settings import read_settings
 
         settings = read_settings()
         journal = open_existing_journal(name, settings)
         entry, state = journal.append(decide_rolled_back(to=to, reason=reason))
-        follow_with_aliases(settings, name, state)
+        follow_with_aliases(settings, name, state.champion, state.previous)
+        tell_acknowledged(journal, state)
         output.answer(
             {
                 "pipeline": name,
@@ -65,14 +66,3 @@ def tell_others(settings: Settings, name: str, entry: Entry, state: PipelineStat
 
     was = int(str(entry.data["from"]))
     notify_rollback(name, to=state.champion or 0, was=was, reason=entry.reason, settings=settings)
-
-
-def follow_with_aliases(settings: Settings, name: str, state: PipelineState) -> None:
-    """Move MLflow's aliases too; where MLflow is down, say so: the rollback stands without it."""
-    from evertrain.errors import RegistryError
-    from evertrain.registry import mirror_aliases
-
-    try:
-        mirror_aliases(settings, name, state.champion, state.previous)
-    except RegistryError as cause:
-        logger.warning("Rolled back, but MLflow's aliases follow only with the next train: %s", cause)

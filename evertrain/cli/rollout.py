@@ -56,7 +56,6 @@ def run(name: Name, json: Json = False) -> None:
     already.
     """
     with command(wants_json=json) as output:
-        from evertrain.cli.rollback import follow_with_aliases
         from evertrain.cli.rollout_view import RolloutProgress
         from evertrain.rollout.walk import walk_rollout
         from evertrain.settings import read_settings
@@ -64,7 +63,6 @@ def run(name: Name, json: Json = False) -> None:
         settings = read_settings()
         with RolloutProgress(output.console, name) as progress:
             ended = walk_rollout(name, settings, progress.tell)
-        follow_with_aliases(settings, name, ended.state)
         output.answer(
             {
                 "pipeline": name,

@@ -31,7 +31,7 @@ def rollout_table(name: str, look: Look, champion: int | None) -> Table:
             figures = (f"{each:,}" for each in (counts.requests, counts.errors, counts.slow))
             table.add_row(f"{share:g} %", arm, *figures)
     paused = f"paused ({rollout.paused.replace('_', ' ')}); " if rollout.paused else ""
-    table.caption = f"{paused}{look.move.reason} · {look.answering} processes answer"
+    table.caption = f"{paused}{look.move.reason} · processes that answer: {look.answering}"
     table.caption_justify = "left"
     return table
 

@@ -101,4 +101,6 @@ def slices_table(gate: GateResult) -> Table:
 def next_commands(outcome: TrainOutcome) -> list[str]:
     """Name the commands a user would want next."""
     look = f"{program()} audit show {outcome.pipeline}"
+    if outcome.decision == "rollout":
+        return [f"{program()} rollout {what} {outcome.pipeline}" for what in ("run", "status")]
     return [look] if outcome.decision == "held" else [f"{program()} serve {outcome.pipeline}", look]

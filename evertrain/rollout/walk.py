@@ -12,6 +12,7 @@ from evertrain.claims import claim
 from evertrain.errors import ConfigError, Conflict
 from evertrain.journal import ORIGIN, Entry
 from evertrain.pipelines import open_existing_journal
+from evertrain.registry import follow_with_aliases
 from evertrain.release import PipelineState, ReleaseJournal
 from evertrain.release.releasing import decide_begun, parse_release
 from evertrain.release.rollouts import (
@@ -56,6 +57,7 @@ def walk_rollout(name: str, settings: Settings, tell: Callable[[Look], None] = l
     with claim(journal, journal.store, ROLLOUT) as held:
         state = RolloutController(journal, journal.store, fence=held.number, tell=tell).run()
     tell_acknowledged(journal, state)
+    follow_with_aliases(settings, name, state.champion, state.previous)
     return find_end(journal, rollout)
 
 
@@ -143,6 +145,7 @@ def advance_rollout(
     entry, state = journal.append(decide(rollout, evidence, reason=told))
     if is_last:
         tell_acknowledged(journal, state)
+        follow_with_aliases(settings, name, state.champion, state.previous)
     return entry, state
 
 
@@ -193,4 +196,5 @@ def approve_version(name: str, version: int, settings: Settings, reason: str) ->
     entry, state = journal.append(begun)
     if entry.kind == "promoted":
         tell_acknowledged(journal, state)
+        follow_with_aliases(settings, name, state.champion, state.previous)
     return entry, state

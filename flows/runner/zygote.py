@@ -56,6 +56,7 @@ MODULES = (
     "flows.training",
     "flows.drift_check",
     "flows.batch_scoring",
+    "flows.rollout",
     # A deployment names the folder to work in as a step to pull.
     "prefect.deployments.steps.core",
     "prefect.deployments.steps.pull",

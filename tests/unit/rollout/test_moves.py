@@ -90,7 +90,7 @@ def test_a_thousand_rollouts_without_traffic_promote_nothing():
 
 
 def test_a_shadow_is_judged_by_its_rows():
-    """Failures and slowness roll it back; without rows it pauses; else it takes over, and tells how it differed."""
+    """Failures and slowness roll it back; without rows it pauses; else it takes over."""
     rollout = replace(ROLLOUT, strategy={"type": "shadow", "steps": [0], "bake_seconds": 600.0})
     nobody = StepCounts(0.0, ArmCounts(), ArmCounts())
 
