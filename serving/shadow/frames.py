@@ -92,13 +92,10 @@ def read_offers(lines: bytes) -> Iterator[Offer]:
 
 
 def _pack(values: np.ndarray) -> Any:
-    kind = values.dtype.kind
-    if kind not in "biuf":
+    if values.dtype.kind not in "biuf":
         return values.tolist()
-    # Widened, since the shortest spelling of a 32-bit number is another 64-bit one; and narrowed again where
-    # it is read, since 0.1 of 32 bits is another category than 0.1 of 64.
-    wide = values.astype(np.float64) if kind == "f" else values
-    return {DTYPE: values.dtype.str, VALUES: wide}
+    # Read again in as many bits: 0.1 of 32 bits is another number, and as a category another spelling.
+    return {DTYPE: values.dtype.str, VALUES: values}
 
 
 def _unpack(values: Any) -> Values:
