@@ -149,9 +149,12 @@ def test_the_contracts_sample_is_sound(write):
     }
 
 
-def test_what_the_sample_asks_for_and_is_not_done_yet_is_refused_by_path(write):
+def test_what_is_not_done_yet_is_refused_by_path(write):
     """By `train`, before any work; the first version is promoted whatever the strategy."""
     config = load_config(write(CONTRACT), SETTINGS)
+    check_trainable(config, SETTINGS, "flights.yaml", has_champion=True)
+    between = ("promotion.strategy={type: ab, metric: roc_auc}",)
+    config = load_config(write(CONTRACT), SETTINGS, between)
     check_trainable(config, SETTINGS, "flights.yaml")
     with pytest.raises(ConfigError) as caught:
         check_trainable(config, SETTINGS, "flights.yaml", has_champion=True)
