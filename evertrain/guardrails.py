@@ -20,9 +20,9 @@ SAMPLE_RATIO_ALPHA = 0.001
 # Most of the weight is on the comparison with stable: it finds 5 % errors beside stable's 0.5 % soonest. One
 # that breaks its own limit alone is found regardless, some trials later (ln 10 of evidence).
 RELATIVE_WEIGHT = 0.9
-# Simulated beside (1, 1) to (1, 9): finds 5 % errors beside 0.5 % within a request or two of the quickest, and
+# Simulated beside (1, 1) to (1, 9): finds 5 % errors beside 0.5 % within two requests of the quickest, and
 # 1 % in a tenth fewer requests.
-RELATIVE_PRIOR: Prior = (2.0, 2.0)
+RELATIVE_PRIOR: Prior = (1.5, 2.0)
 # Of error rates over the limit, those of some percent are the likely ones.
 ERROR_RATE_PRIOR: Prior = (1.0, 10.0)
 

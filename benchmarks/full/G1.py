@@ -1,4 +1,4 @@
-"""Owns the proof G1: a challenger that is as good as stable is seldom rolled back for errors, whoever looks when."""
+"""Owns the proof G1: a challenger as good as stable is seldom rolled back for errors, whoever looks when."""
 
 from __future__ import annotations
 

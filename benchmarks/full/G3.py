@@ -1,4 +1,4 @@
-"""Owns the proof G3: a challenger as quick as stable is seldom rolled back, one half as slow again soon is."""
+"""Owns the proof G3: a challenger as quick as stable seldom rolls back, one half as slow again soon does."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from resumable import prove
 from evertrain.guardrails import slow_limits
 
 CLAIM = (
-    "share 10 %, max_p99_ratio 1.5, times lognormal and of a heavy (Pareto) tail: equal models roll back in at most "
+    "share 10 %, max_p99_ratio 1.5, times lognormal or Pareto: equal models roll back in at most "
     "1 % of 20,000 requests; a challenger 50 % slower is found by 300 of its requests in at least half"
 )
 

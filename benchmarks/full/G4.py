@@ -13,8 +13,8 @@ from evertrain.sequential import log_e_different
 
 REQUESTS = 24_000
 CLAIM = (
-    "a look at every request, alpha 0.1 %: halves served as 52/48 are found by 10,500 requests in at least half "
-    "and by 24,000 in 95 %; halves served as halves are doubted in at most 0.1 % of 24,000 requests"
+    "looked at at every request, alpha 0.1 %: 52/48 for halves is found by 10,500 requests in at least half "
+    "and by 24,000 in 95 %; right halves are doubted in at most 0.1 %"
 )
 
 
