@@ -131,7 +131,9 @@ def test_limit_of_zero_errors_trips_at_the_first() -> None:
 
 def test_no_step_is_no_evidence() -> None:
     """Before the first step nothing speaks against the challenger."""
-    assert weigh([], MAX_ERROR_RATE) == Evidence(pytest.approx(0.0, abs=1e-12), 0.0, 0.0, 0)
+    none = weigh([], MAX_ERROR_RATE)
+    assert none.log_errors == pytest.approx(0.0, abs=1e-12)
+    assert (none.log_slow, none.log_sample_ratio, none.challenger_requests) == (0.0, 0.0, 0)
 
 
 def test_a_replica_alone_needs_more_evidence() -> None:
