@@ -1,113 +1,137 @@
-"""Owns the one sequential test: an exact Beta-mixture e-process that may be looked at after every event.
-
-For trials that are events with probability p, and a null share w, the likelihood ratio of p against w is
-averaged over a Beta distribution of p. Under the null its expectation is at most 1 however long it runs, so
-by Ville's inequality it ever reaches 1/alpha with probability at most alpha: peeking costs nothing.
-
-Sources: Robbins, "Statistical methods related to the law of the iterated logarithm" (1970), for mixtures;
-Ramdas, Grünwald, Vovk and Shafer, "Game-theoretic statistics and safe anytime-valid inference" (2023), for
-e-processes.
-"""
+"""Owns tests that may be looked at after every trial: e-values of Bernoulli trials against a null share."""
 
 from __future__ import annotations
 
-from math import exp, inf, lgamma, log, log1p
-from typing import NamedTuple
+import math
 
-_TINY = 1e-300
-_PRECISE = 1e-15
-_MOST_TERMS = 10_000
+Prior = tuple[float, float]
 
+# Even-handed over all shares: where nothing is known of what an alternative looks like.
+FLAT: Prior = (1.0, 1.0)
+# How many trials' worth the alternative of `log_e_different` clings to the null share. Simulated: 100 to 1000
+# find a half served as 52 in 100 equally soon (within 4 %); less wastes on shares that no fault makes.
+CONCENTRATION = 500.0
 
-class Prior(NamedTuple):
-    """A Beta distribution: ``a`` imagined events and ``b`` imagined others."""
-
-    a: float
-    b: float
-
-
-GREATER = Prior(1.0, 3.0)
-"""Leans to shares that are a little greater: those take longest to find."""
-CONCENTRATION = 1_000.0
-"""Of the prior around the null: differences of some percent are found soonest."""
+_SMALLEST = 1e-300
+_PRECISION = 1e-16
+_MOST_STEPS = 20_000
 
 
-def log_e_greater(events: int, trials: int, null_share: float, prior: Prior = GREATER) -> float:
-    """The natural logarithm of the e-value against "each trial is an event with probability <= *null_share*".
+def log_e_greater(events: int, trials: int, null_share: float, prior: Prior = FLAT) -> float:
+    """Weigh evidence that more than a share *null_share* of trials are events.
 
-    The mixture is *prior* cut off below the null share, so that fewer events than expected are no evidence.
+    The e-value is the likelihood under a Beta mixture, cut off to shares over *null_share*, divided by the
+    likelihood under *null_share*. For each share up to *null_share*, it is a supermartingale over trials: the
+    chance that it ever reaches 1/alpha is at most alpha, however often it is looked at.
+    Ville 1939; the mixture is Robbins 1970; Howard, Ramdas, McAuliffe and Sekhon 2021 (arXiv 1810.08240).
 
     Args:
-        events: How many of the trials were events.
-        trials: How many there were.
-        null_share: In [0, 1].
-        prior: What a greater share may be.
+        events: How many trials were events.
+        trials: How many trials there were.
+        null_share: The greatest share that is no reason to act, in [0, 1].
+        prior: The mixture's Beta parameters, before it is cut off.
+
+    Returns:
+        The natural logarithm of the e-value; 0 before the first trial, infinite where the null is impossible.
+
+    Raises:
+        ValueError: The counts or the share can't be.
     """
-    if not trials or null_share >= 1.0:
+    _refuse_impossible(events, trials, null_share)
+    if trials == 0 or null_share == 1.0:  # No share is greater than 1.
         return 0.0
-    if null_share <= 0.0:
-        return inf if events else 0.0
-    a, b = prior.a + events, prior.b + trials - events
-    mixed = _log_beta(a, b) + log_upper_tail(null_share, a, b)
-    mixed -= _log_beta(prior.a, prior.b) + log_upper_tail(null_share, prior.a, prior.b)
+    a, b = prior
+    mixed = _log_beta(a + events, b + trials - events) - _log_beta(a, b)
+    if null_share == 0.0:
+        return math.inf if events else mixed
+    mixed += log_beta_above(null_share, a + events, b + trials - events) - log_beta_above(null_share, a, b)
     return mixed - _log_likelihood(events, trials, null_share)
 
 
-def log_e_different(events: int, trials: int, null_share: float) -> float:
-    """The natural logarithm of the e-value against "each trial is an event with probability *null_share*".
+def log_e_different(events: int, trials: int, null_share: float, prior: Prior | None = None) -> float:
+    """Weigh evidence that the share of events is not *null_share*, to either side.
+
+    The whole Beta mixture against *null_share*; otherwise as `log_e_greater`, and as valid under peeking. For
+    sample ratios: Lindon and Malek 2022 (arXiv 2011.03567).
 
     Args:
-        events: How many of the trials were events.
-        trials: How many there were.
-        null_share: In [0, 1].
+        events: How many trials were events.
+        trials: How many trials there were.
+        null_share: The share that is meant, in [0, 1].
+        prior: The mixture's Beta parameters; by default around *null_share*, worth `CONCENTRATION` trials.
+
+    Returns:
+        The natural logarithm of the e-value; 0 before the first trial, infinite where the null is impossible.
+
+    Raises:
+        ValueError: The counts or the share can't be.
     """
-    if not trials:
+    _refuse_impossible(events, trials, null_share)
+    if trials == 0:
         return 0.0
-    if null_share <= 0.0 or null_share >= 1.0:
-        return inf if events != round(null_share) * trials else 0.0
-    a, b = CONCENTRATION * null_share, CONCENTRATION * (1.0 - null_share)
+    if null_share in (0.0, 1.0) and events != trials * null_share:
+        return math.inf
+    if prior is None and null_share in (0.0, 1.0):  # Around a certainty there is nothing but that certainty.
+        return 0.0
+    a, b = prior or (CONCENTRATION * null_share, CONCENTRATION * (1 - null_share))
     mixed = _log_beta(a + events, b + trials - events) - _log_beta(a, b)
     return mixed - _log_likelihood(events, trials, null_share)
 
 
-def log_upper_tail(x: float, a: float, b: float) -> float:
-    """The natural logarithm of the probability that a Beta(a, b) variable is over *x*, in (0, 1)."""
-    # The continued fraction converges on the side of x away from the mean; the other side is its complement.
-    if x > (a + 1.0) / (a + b + 2.0):
-        return _log_tail(1.0 - x, b, a)
-    below = _log_tail(x, a, b)
-    return log1p(-exp(below)) if below < 0.0 else -inf
+def log_beta_above(share: float, a: float, b: float) -> float:
+    """Give the natural logarithm of the chance that a Beta(a, b) variable is over *share*, in (0, 1).
+
+    The regularised incomplete beta function by Lentz's continued fraction (Press et al., Numerical Recipes,
+    6.4), in logarithms. It converges soon for the tail that is the smaller one; the greater one follows by
+    `log1p`, so that nothing cancels.
+
+    Raises:
+        ArithmeticError: The fraction doesn't converge: a + b is beyond some hundred million.
+    """
+    if 1 - share < (b + 1) / (a + b + 2):
+        return _log_tail(1 - share, b, a)
+    return math.log1p(-math.exp(_log_tail(share, a, b)))
 
 
 def _log_tail(x: float, a: float, b: float) -> float:
-    """The logarithm of the regularised incomplete beta function I_x(a, b), for x below the mean."""
-    front = a * log(x) + b * log1p(-x) - _log_beta(a, b) - log(a)
-    return front + log(_continued_fraction(x, a, b))
+    """Give log I_x(a, b) where x is below (a + 1) / (a + b + 2)."""
+    front = a * math.log(x) + b * math.log1p(-x) - _log_beta(a, b) - math.log(a)
+    return min(0.0, front + math.log(_continue_fraction(x, a, b)))
 
 
-def _continued_fraction(x: float, a: float, b: float) -> float:
-    """Lentz's method for the fraction of I_x(a, b) (DLMF 8.17.22)."""
-    ratio = 1.0 - (a + b) * x / (a + 1.0)
-    d = 1.0 / (ratio if abs(ratio) > _TINY else _TINY)
-    c = 1.0
-    result = d
-    for term in range(1, _MOST_TERMS):
-        even = term * (b - term) * x / ((a + 2 * term - 1) * (a + 2 * term))
-        odd = -(a + term) * (a + b + term) * x / ((a + 2 * term) * (a + 2 * term + 1))
-        for factor in (even, odd):
-            d = 1.0 + factor * d
-            d = 1.0 / (d if abs(d) > _TINY else _TINY)
-            c = 1.0 + factor / c
-            c = c if abs(c) > _TINY else _TINY
-            result *= c * d
-        if abs(c * d - 1.0) < _PRECISE:
-            break
-    return result
+def _continue_fraction(x: float, a: float, b: float) -> float:
+    c, d = 1.0, 1.0 / _away_from_zero(1 - (a + b) * x / (a + 1))
+    value = d
+    for m in range(1, _MOST_STEPS):
+        before = value
+        for numerator in (
+            m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
+            -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
+        ):
+            d = 1.0 / _away_from_zero(1 + numerator * d)
+            c = _away_from_zero(1 + numerator / c)
+            value *= c * d
+        if abs(value - before) <= 4 * _PRECISION * abs(value):
+            return value
+    raise ArithmeticError(f"the incomplete beta function of ({a}, {b}) at {x}: expected it to converge")
 
 
-def _log_likelihood(events: int, trials: int, share: float) -> float:
-    return events * log(share) + (trials - events) * log1p(-share)
+def _away_from_zero(value: float) -> float:
+    return value if abs(value) > _SMALLEST else _SMALLEST
 
 
 def _log_beta(a: float, b: float) -> float:
-    return lgamma(a) + lgamma(b) - lgamma(a + b)
+    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
+
+
+def _log_likelihood(events: int, trials: int, share: float) -> float:
+    if share in (0.0, 1.0):  # Only asked where all trials went the one way that is certain.
+        return 0.0
+    return events * math.log(share) + (trials - events) * math.log1p(-share)
+
+
+def _refuse_impossible(events: int, trials: int, share: float) -> None:
+    if not 0 <= events <= trials:
+        raise ValueError(f"events: expected 0 to {trials} (the trials), found {events}")
+    if not 0.0 <= share <= 1.0:
+        raise ValueError(f"null_share: expected a share in [0, 1], found {share}")
