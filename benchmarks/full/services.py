@@ -32,17 +32,19 @@ BODY = b'{"instances": [{"x": 1.0}]}'
 START_SECONDS = 60
 
 
-def store_constant(store: Store, value: float) -> str:
-    """Write a bundle that answers *value* to everything; gives its digest."""
+def store_constant(store: Store, value: float, *, fails_over: float | None = None) -> str:
+    """Write a bundle that answers *value* to everything, and NaN to x over *fails_over*; gives its digest."""
+    answer = "variable" if fails_over is None else "answer"
     made = helper.make_graph(
         [
             helper.make_node("Shape", ["in_000"], ["shape"]),
             helper.make_node(
                 "ConstantOfShape",
                 ["shape"],
-                ["variable"],
+                [answer],
                 value=helper.make_tensor("v", TensorProto.FLOAT, [1], [value]),
             ),
+            *([] if fails_over is None else _failing(answer, fails_over)),
         ],
         "constant",
         [helper.make_tensor_value_info("in_000", TensorProto.FLOAT, [None, 1])],
@@ -60,14 +62,36 @@ def store_constant(store: Store, value: float) -> str:
     return write_bundle(store, "onnx", files, "proof")
 
 
+def _failing(answer: str, over: float) -> list[Any]:
+    """Nodes that add 0 / 1 to *answer* where x is up to *over*, else 0 / 0."""
+
+    def constant(name: str, value: float) -> Any:
+        tensor = helper.make_tensor(name, TensorProto.FLOAT, [1], [value])
+        return helper.make_node("Constant", [], [name], value=tensor)
+
+    return [
+        constant("limit", over),
+        constant("zero", 0.0),
+        constant("one", 1.0),
+        helper.make_node("Greater", ["in_000", "limit"], ["is_over"]),
+        helper.make_node("Cast", ["is_over"], ["over"], to=TensorProto.FLOAT),
+        helper.make_node("Sub", ["one", "over"], ["within"]),
+        helper.make_node("Div", ["zero", "within"], ["nothing_or_nan"]),
+        helper.make_node("Add", [answer, "nothing_or_nan"], ["variable"]),
+    ]
+
+
 def promote(store: Store, version: int, bundle: str) -> None:
     """Register *bundle* as *version* and make it the champion."""
-    journal = open_journal(store, PIPELINE, "proof")
+    register(store, version, bundle)
+    open_journal(store, PIPELINE, "proof").append(decide_promoted(version=version))
+
+
+def register(store: Store, version: int, bundle: str) -> None:
+    """Register *bundle* as *version*."""
     facts = {"snapshot": "s" * 64, "config": "c" * 64, "code": "e" * 64}
-    journal.append(
-        decide_registered(version=version, run_key=f"run-{version}", run_id="r", bundle=bundle, **facts)
-    )
-    journal.append(decide_promoted(version=version))
+    decide = decide_registered(version=version, run_key=f"run-{version}", run_id="r", bundle=bundle, **facts)
+    open_journal(store, PIPELINE, "proof").append(decide)
 
 
 @contextmanager

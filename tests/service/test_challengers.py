@@ -15,6 +15,7 @@ from evertrain.release import decide_registered, decide_rolled_back, open_journa
 from evertrain.release.rollouts import decide_rollout_ended, decide_rollout_started
 from evertrain.rollout.controller import RolloutController
 from evertrain.rollout.replicas import await_acknowledged
+from evertrain.storage import open_store
 from serving.fleet import Fleet
 from serving.reporter import Reporter
 from serving.watcher import Watcher
@@ -123,9 +124,18 @@ class Callers:
         return {arm for began, arm in self.answers if began >= since}
 
 
+@pytest.fixture(params=["a folder", "S3"])
+def any_store(request, store):
+    """A store of each kind; S3 is a real server's."""
+    if request.param == "a folder":
+        return store
+    return open_store(f"s3://{request.getfixturevalue('s3_bucket')}/evertrain")
+
+
 @pytest.mark.e2e
-def test_a_bad_canary_is_rolled_back_and_no_caller_is_let_down(store, constant_bundle, promote, serve):
+def test_a_bad_canary_is_rolled_back_and_no_caller_is_let_down(any_store, constant_bundle, promote, serve):
     """It fails on far flights alone: every request is answered, and soon the champion answers all of them."""
+    store = any_store
     promote(store, "flights", 1, constant_bundle(store, 0.25))
     with replicas(store, serve, 2) as addresses, Callers(addresses) as callers:
         bad = constant_bundle(store, 0.75, fails_over=5_000)
