@@ -16,6 +16,7 @@ from evertrain.pipelines import config_path, open_pipeline
 from evertrain.rollout.controller import Look
 from evertrain.rollout.walk import walk_rollout
 from evertrain.settings import read_settings
+from flows.notices import notify_rollout_end
 from flows.owners import own_run
 from flows.run_log import tell_in_words
 from flows.telling import tell_crashed, tell_failed
@@ -53,6 +54,7 @@ def rollout_flow(config: str) -> str:
         logger.info("No rollout of %s is under way.", pipeline.name)
         return "none"
     ended = walk_rollout(pipeline.name, settings, Changes(pipeline.name).tell)
+    notify_rollout_end(pipeline.name, ended, settings)
     logger.info(
         "Version %d: %s. %s. Version %s serves.",
         ended.version,

@@ -32,7 +32,7 @@ from flows.events import emit
 from flows.owners import forget_run
 from tasks.report import report_key
 
-WHAT = {"training": "train", "drift_check": "drift", "batch_scoring": "score"}
+WHAT = {"training": "train", "drift_check": "drift", "batch_scoring": "score", "rollout": "rollout"}
 INTERRUPTED = "Execution was aborted by an interrupt signal."
 LOOPBACK = "http://127.0.0.1:"
 NEWS = ("started", "failed")

@@ -59,10 +59,12 @@ def run(name: Name, json: Json = False) -> None:
         from evertrain.cli.rollout_view import RolloutProgress
         from evertrain.rollout.walk import walk_rollout
         from evertrain.settings import read_settings
+        from flows.notices import notify_rollout_end
 
         settings = read_settings()
         with RolloutProgress(output.console, name) as progress:
             ended = walk_rollout(name, settings, progress.tell)
+        notify_rollout_end(name, ended, settings)
         output.answer(
             {
                 "pipeline": name,

@@ -95,7 +95,7 @@ def tell_failure(what: str, error: BaseException, subject: Subject) -> Notice:
         f"evertrain.{what}.{kind}",
         FAILED_TITLES.get(kind, f"{{what}} {kind}").format(what=what),
         [_shorten(message)],
-        commands.get(exit_code, f"evertrain {what} {subject.config}"),
+        commands.get(exit_code, _again(what, subject)),
         subject,
         error={"type": type(error).__name__, "message": _shorten(message), "exit": exit_code},
     )
@@ -114,7 +114,7 @@ def tell_crash(what: str, message: str, subject: Subject) -> Notice:
         f"evertrain.{what}.crashed",
         f"{what} crashed",
         [_shorten(message), "What it had done is kept: the next run goes on from there."],
-        f"evertrain {what} {subject.config}",
+        _again(what, subject),
         subject,
         error={"type": "Crashed", "message": _shorten(message), "exit": None},
     )
@@ -130,6 +130,26 @@ def tell_rollback(to: int, was: int, reason: str, subject: Subject) -> Notice:
         subject,
         summary={"version": to, "from": was, "reason": reason},
     )
+
+
+def tell_rollout_end(
+    version: int, outcome: str, champion: int | None, reason: str, subject: Subject
+) -> Notice:
+    """Tell how a rollout ended: ``promoted``, ``rolled_back`` or ``aborted``."""
+    return _notice(
+        f"evertrain.rollout.{outcome}",
+        f"version {version} {outcome.replace('_', ' ')}",
+        [f"Version {champion} answers all requests.", f"Why: {_shorten(reason)}"],
+        f"evertrain audit show {subject.pipeline}",
+        subject,
+        summary={"version": version, "decision": outcome, "champion": champion, "reason": reason},
+    )
+
+
+def _again(what: str, subject: Subject) -> str:
+    if what == "rollout":
+        return f"evertrain rollout run {subject.pipeline}"
+    return f"evertrain {what} {subject.config}"
 
 
 def _notice(

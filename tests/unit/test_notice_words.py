@@ -21,6 +21,7 @@ from evertrain.summaries.notices import (
     tell_crash,
     tell_failure,
     tell_rollback,
+    tell_rollout_end,
     tell_train,
 )
 
@@ -236,3 +237,18 @@ def test_a_crash_and_a_rollback_are_told() -> None:
         "Next: evertrain audit show flights",
     ]
     assert rollback.body["summary"] == {"version": 6, "from": 7, "reason": "late flights are missed"}
+
+
+def test_the_end_of_a_rollout_is_told() -> None:
+    """How it ended, who answers now, and why; a walk that died names the command that takes it up."""
+    subject = Subject("flights", "configs/flights.yaml")
+    ended = tell_rollout_end(7, "rolled_back", 6, "errors: challenger 9 errors", subject)
+
+    assert ended.title == "flights: version 7 rolled back"
+    assert ended.text.splitlines()[:2] == [
+        "Version 6 answers all requests.",
+        "Why: errors: challenger 9 errors",
+    ]
+    assert ended.body["event"] == "evertrain.rollout.rolled_back"
+    crash = tell_crash("rollout", "Process 42 on host ended.", subject)
+    assert crash.text.splitlines()[-1] == "Next: evertrain rollout run flights"
