@@ -24,10 +24,8 @@ from measuring.tables import spell_table, write_section
 from peers import services as who
 from peers.contestants import TRAIN
 from peers.environments import NotInstalled, python_of
-from peers.flights_steps import CATEGORICAL, NUMERIC, read_rows, split_rows
-from peers.services import Rows, Service
+from peers.services import Service
 
-MANY = 1_000
 CONNECTIONS = 16
 ALIKE = 0.97
 # speed.md's ratios: what, of ours, divided by whose, must, aim; "<" where less is better.
@@ -65,7 +63,7 @@ class Field:
         self.figures: dict[str, dict[str, list[float]]] = {}
         self.left_out: dict[str, str] = {}
         self.notes: dict[str, str] = {}
-        learn, self.rows = make_rows()
+        learn, self.rows = who.make_rows()
         self._learn = folder / "learn.json"
         self._learn.write_text(json.dumps(learn))
         self._labels: list[bool] = []
@@ -153,16 +151,6 @@ class Field:
             self.figures.pop(one.name, None)
             return False
         return True
-
-
-def make_rows() -> tuple[dict[str, list[Any]], Rows]:
-    """The columns of the rows to learn from, and 1,000 real rows to ask with: the flights after them."""
-    data = str(ROOT / "data" / "flights")
-    learn, judge = split_rows(read_rows(data))
-    columns = {name: learn[name].tolist() for name in (*NUMERIC, *CATEGORICAL)}
-    asked = judge.sort_values("time_hour").head(MANY)[[*NUMERIC, *CATEGORICAL]]
-    rows = json.loads(asked.to_json(orient="records"))
-    return {**columns, "late": (learn.arr_delay > 15).tolist()}, rows
 
 
 def tell_ratios(figures: dict[str, dict[str, float]]) -> list[dict[str, Any]]:

@@ -8,6 +8,8 @@ import json
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -89,7 +91,8 @@ def dump_native(model: Any) -> bytes:
     import skops.io
 
     try:
-        data = skops.io.dumps(without_search(model))
+        with _without_functions(model):
+            data = skops.io.dumps(without_search(model))
     except Exception as cause:
         raise BundleRefused(f"The fitted model can't be written as skops: {cause}") from cause
     _refuse_untrusted(data)
@@ -113,6 +116,51 @@ def without_search(model: Any) -> Any:
         found = FixedThresholdClassifier(last.estimator, threshold=last.best_threshold_)
         found.estimator_ = last.estimator_
     return model if found is last else Pipeline([*model.steps[:-1], (model.steps[-1][0], found)])
+
+
+@contextmanager
+def _without_functions(model: Any) -> Iterator[None]:
+    """While the block runs, no histogram boosting within *model* names the function that checks its numbers.
+
+    With categories it sorts its columns by a transformer that holds such a function; what a pipeline hands to
+    it are numbers, and those are joined with its categories in 64 bits all the same.
+    """
+    kept = []
+    for boosting in find_boosting(model):
+        sorting = getattr(boosting, "_preprocessor", None)
+        named = [*getattr(sorting, "transformers", ()), *getattr(sorting, "transformers_", ())]
+        for _, transformer, _ in named:
+            if isinstance(getattr(transformer, "func", None), partial):
+                kept.append((transformer, transformer.func))
+                transformer.func = None
+    try:
+        yield
+    finally:
+        for transformer, function in kept:
+            transformer.func = function
+
+
+def find_boosting(part: Any, seen: set[int] | None = None) -> Iterator[Any]:
+    """Every fitted histogram boosting within *part*, however deep: in steps, ensembles, calibrations."""
+    seen = set() if seen is None else seen
+    if id(part) in seen:
+        return
+    seen.add(id(part))
+    if is_boosting(part) and hasattr(part, "_predictors"):
+        yield part
+    elif isinstance(part, dict):
+        for value in part.values():
+            yield from find_boosting(value, seen)
+    elif isinstance(part, list | tuple) or (isinstance(part, np.ndarray) and part.dtype == object):
+        for value in part:
+            yield from find_boosting(value, seen)
+    elif type(part).__module__.startswith("sklearn.") and hasattr(part, "__dict__"):
+        yield from find_boosting(vars(part), seen)
+
+
+def is_boosting(part: Any) -> bool:
+    """Whether *part* is scikit-learn's histogram boosting."""
+    return any(kind.__name__ == "BaseHistGradientBoosting" for kind in type(part).__mro__)
 
 
 def load_native(data: bytes) -> Any:

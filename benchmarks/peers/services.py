@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from measuring.http_load import Question, spell_json
-from peers.flights_steps import CATEGORICAL, NUMERIC
+from measuring.processes import ROOT
+from peers.flights_steps import CATEGORICAL, NUMERIC, read_rows, split_rows
 
 HERE = Path(__file__).parent
+MANY = 1_000
 APPS = HERE / "serving_apps"
 FEATURES = [*NUMERIC, *CATEGORICAL]
 Rows = Sequence[Mapping[str, Any]]
@@ -54,6 +56,16 @@ def _records(rows: Rows) -> Question:
 
 def _bare_rows(rows: Rows) -> Question:
     return Question("/predict", spell_json({"rows": rows}))
+
+
+def make_rows() -> tuple[dict[str, list[Any]], Rows]:
+    """The columns of the rows to learn from, and 1,000 real rows to ask with: the flights after them."""
+    data = str(ROOT / "data" / "flights")
+    learn, judge = split_rows(read_rows(data))
+    columns = {name: learn[name].tolist() for name in (*NUMERIC, *CATEGORICAL)}
+    asked = judge.sort_values("time_hour").head(MANY)[[*NUMERIC, *CATEGORICAL]]
+    rows = json.loads(asked.to_json(orient="records"))
+    return {**columns, "late": (learn.arr_delay > 15).tolist()}, rows
 
 
 def ask_v2(rows: Rows) -> Question:

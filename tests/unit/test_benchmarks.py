@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-SCRIPTS = ("batch", "conversion", "deploy", "drift", "snapshots", "training", "validation")
+SCRIPTS = ("batch", "bulk", "conversion", "deploy", "drift", "snapshots", "training", "validation")
 Load = Callable[[str], ModuleType]
 
 
@@ -23,7 +23,7 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     yield importlib.import_module
     for name in set(sys.modules) - before:
-        if name.split(".")[0] in (*SCRIPTS, "claims", "many_pipelines", "measuring", "peers"):
+        if name.split(".")[0] in (*SCRIPTS, "claims", "many_pipelines", "measuring", "peers", "serving"):
             del sys.modules[name]
 
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from evertrain.native import find_boosting, is_boosting
+
 LARGEST = np.finfo(np.float32).max
 LOG_LINKED = ("poisson", "gamma")
 """Losses whose trees sum up to the logarithm of the answer."""
@@ -47,7 +49,7 @@ def floor_to_float32(thresholds: np.ndarray) -> np.ndarray:
 
 def find_flaw(pipeline: Any) -> str | None:
     """Say why *pipeline*'s histogram boosting can't be exact in ONNX; None if it has none, or is."""
-    for model in find_models(pipeline):
+    for model in find_boosting(pipeline):
         if any(tree.nodes["is_categorical"].any() for tree in _trees_of(model)):
             return "its splits by category would be read as splits by number"
         if getattr(model, "loss", None) in LOG_LINKED and model is not pipeline[-1]:
@@ -60,7 +62,7 @@ def mend_link(pipeline: Any, graph: Any) -> None:
     from onnx import helper
 
     last = pipeline[-1]
-    if not _is_boosting(last) or getattr(last, "loss", None) not in LOG_LINKED:
+    if not is_boosting(last) or getattr(last, "loss", None) not in LOG_LINKED:
         return
     (output,) = graph.output
     inner = f"{output.name}_of_the_link"
@@ -71,30 +73,8 @@ def mend_link(pipeline: Any, graph: Any) -> None:
     graph.node.append(helper.make_node("Exp", [inner], [output.name], name="inverse_of_the_link"))
 
 
-def find_models(part: Any, seen: set[int] | None = None) -> Iterator[Any]:
-    """Every fitted histogram boosting within *part*, however deep: in steps, ensembles, calibrations."""
-    seen = set() if seen is None else seen
-    if id(part) in seen:
-        return
-    seen.add(id(part))
-    if _is_boosting(part) and hasattr(part, "_predictors"):
-        yield part
-    elif isinstance(part, dict):
-        for value in part.values():
-            yield from find_models(value, seen)
-    elif isinstance(part, list | tuple) or (isinstance(part, np.ndarray) and part.dtype == object):
-        for value in part:
-            yield from find_models(value, seen)
-    elif type(part).__module__.startswith("sklearn.") and hasattr(part, "__dict__"):
-        yield from find_models(vars(part), seen)
-
-
-def _is_boosting(part: Any) -> bool:
-    return any(kind.__name__ == "BaseHistGradientBoosting" for kind in type(part).__mro__)
-
-
 def _trees(pipeline: Any) -> list[Any]:
-    return [tree for model in find_models(pipeline) for tree in _trees_of(model)]
+    return [tree for model in find_boosting(pipeline) for tree in _trees_of(model)]
 
 
 def _trees_of(model: Any) -> list[Any]:

@@ -19,11 +19,11 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import Pipeline
 
 from evertrain.columns import InputSpec
-from evertrain.native import as_frame, native_runner
+from evertrain.native import as_frame, find_boosting, native_runner
 from evertrain.packaging.conversion import find_inexact, to_onnx
 from evertrain.packaging.mends import mended
 from evertrain.packaging.mends.attributes import plain_integers
-from evertrain.packaging.mends.histogram_boosting import LARGEST, find_models, floor_to_float32
+from evertrain.packaging.mends.histogram_boosting import LARGEST, floor_to_float32
 from evertrain.predictions import Difference, compare_predictions
 from evertrain.records import Feature, Signature
 from evertrain.sessions import open_onnx
@@ -110,7 +110,7 @@ def test_without_the_mend_rows_take_other_branches(monkeypatch: pytest.MonkeyPat
 def test_a_conversion_leaves_all_as_it_was() -> None:
     """The fitted model, and onnx itself, are afterwards what they were before, also after a fault."""
     pipeline = fit(HistGradientBoostingClassifier(max_iter=3), steps() > 0.3)
-    (model,) = find_models(pipeline)
+    (model,) = find_boosting(pipeline)
     trees = [tree for iteration in model._predictors for tree in iteration]
     before, make = [tree.nodes for tree in trees], helper.make_attribute
 
