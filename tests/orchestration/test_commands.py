@@ -150,26 +150,14 @@ def test_check_with_data_warns_of_a_column_that_tells_the_target(
     assert "'written off'" in leakage
 
 
-@pytest.mark.parametrize(
-    ("extra", "path"),
-    [
-        ("promotion: {approval: required}\n", "promotion.approval"),
-    ],
-)
-def test_what_comes_later_is_refused_by_path(
-    extra: str,
-    path: str,
-    home: Path,
-    write_pipeline: Write,
-    evertrain: Run,
-    answer: Answer,
-) -> None:
+def test_what_comes_later_is_refused_by_path(champions: Write, evertrain: Run, answer: Answer) -> None:
     """`train` says "not yet" with the path, exit 2, before any work."""
-    code = evertrain("train", str(write_pipeline(extra=extra)), "--json")
+    strategy = "promotion.strategy={type: ab, metric: roc_auc}"
+    code = evertrain("train", str(champions()), "--set", strategy, "--json")
 
     error = answer()["error"]
     assert code == 2
-    assert path in error["message"]
+    assert "promotion.strategy.type" in error["message"]
     assert "not yet" in error["message"]
 
 
