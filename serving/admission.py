@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 # One computes while the other parses or spells: Python runs one thread at a time, ONNX Runtime any number.
 THREADS = 2
-WAITING = 64
+WAITING = 40
 RETRY_AFTER_SECONDS = 1
 
 

@@ -35,7 +35,7 @@ def blocked(bundle_of):
 
 
 def test_those_over_the_limit_are_told_at_once(blocked):
-    """64 wait, the next six get 503 with Retry-After while those still wait, and all 64 are answered."""
+    """As many as may wait do, the next six get 503 with Retry-After meanwhile, and all who waited are answered."""
     app, let = blocked
 
     async def ask_all():
