@@ -112,6 +112,7 @@ class RolloutController:
             since_seconds=(self._now() - begun).total_seconds(),
             unready=self._replicas.unready(rollout.number),
             answering=answering,
+            tripped=self._replicas.tripped(rollout.number),
         )
         self._tell(Look(rollout, move, steps, answering, shadow))
         decide = _decision(rollout, move, spell_evidence(steps, shadow), self._fence)

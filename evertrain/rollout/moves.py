@@ -40,6 +40,7 @@ def decide_move(
     since_seconds: float,
     unready: Sequence[str] = (),
     answering: int = 1,
+    tripped: str | None = None,
 ) -> Move:
     """Decide what *rollout* does next.
 
@@ -50,6 +51,8 @@ def decide_move(
         since_seconds: How long it has been at its step.
         unready: Why processes that answer haven't loaded the challenger, each once.
         answering: How many processes answer.
+        tripped: The guardrail that a process found crossed by its own counts, and closed its arm for; None if
+            none did. Together they may show less: it is proof none the less.
 
     Returns:
         A canary that is shown to be worse is rolled back, whatever else holds. No move gives a challenger
@@ -60,8 +63,9 @@ def decide_move(
     told = tell_arms(steps) if shadow is None else tell_shadow(shadow)
     evidence = weigh(steps, max_error_rate) if shadow is None else weigh_shadow(shadow, max_error_rate)
     breach = find_breach(evidence)
-    if breach in ("errors", "latency"):
-        return Move("roll_back", f"{breach}: {told}")
+    crossed = breach if breach in ("errors", "latency") else tripped
+    if crossed is not None:
+        return Move("roll_back", f"{crossed}: {told}")
     if rollout.paused == BY_PEOPLE:
         return Move("wait", f"paused: {rollout.paused}")
     if breach == "sample_ratio":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from evertrain.guardrails import ArmCounts, StepCounts
@@ -12,6 +12,7 @@ from evertrain.rollout.reports import (
     PREFIX,
     ModelReport,
     ReplicaReport,
+    RolloutReport,
     ShadowTotals,
     parse_report,
     report_key,
@@ -83,24 +84,25 @@ class Replicas:
     def steps(self, rollout: int) -> dict[int, StepCounts]:
         """What the arms of *rollout* did, by step, in all processes, those that are gone too."""
         total: dict[int, StepCounts] = {}
-        for known in self._known.values():
-            model = known.report.models.get(self._pipeline) if known.report else None
-            if model is None or model.rollout is None or model.rollout.rollout != rollout:
-                continue
-            for step, counts in model.rollout.steps.items():
+        for report in self._of(rollout):
+            for step, counts in report.steps.items():
                 total[step] = _add(total[step], counts) if step in total else counts
         return total
 
+    def tripped(self, rollout: int) -> str | None:
+        """The guardrail of *rollout* that a process found crossed by its own counts; None if none did."""
+        return next((report.tripped for report in self._of(rollout) if report.tripped is not None), None)
+
     def shadow(self, rollout: int) -> ShadowTotals:
         """What the shadow's rows of *rollout* came to in all processes, those that are gone too."""
-        found = [
-            model.rollout.shadow
-            for known in self._known.values()
-            if known.report and (model := known.report.models.get(self._pipeline)) is not None
-            if model.rollout is not None and model.rollout.rollout == rollout
-        ]
-        totals = [asdict(each) for each in found if each is not None]
+        totals = [asdict(report.shadow) for report in self._of(rollout) if report.shadow is not None]
         return ShadowTotals(**{name: sum(each[name] for each in totals) for name in asdict(ShadowTotals())})
+
+    def _of(self, rollout: int) -> Iterator[RolloutReport]:
+        for known in self._known.values():
+            model = known.report.models.get(self._pipeline) if known.report else None
+            if model is not None and model.rollout is not None and model.rollout.rollout == rollout:
+                yield model.rollout
 
     def unready(self, rollout: int) -> list[str]:
         """Why processes that answer haven't loaded the challenger of *rollout*, each reason once."""

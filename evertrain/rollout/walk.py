@@ -105,6 +105,7 @@ def look_at_rollout(journal: ReleaseJournal, state: PipelineState) -> Look:
         since_seconds=(datetime.now(UTC) - begun).total_seconds(),
         unready=replicas.unready(rollout.number),
         answering=answering,
+        tripped=replicas.tripped(rollout.number),
     )
     return Look(rollout, move, steps, answering, shadow)
 
@@ -135,6 +136,7 @@ def advance_rollout(
             since_seconds=math.inf,
             unready=replicas.unready(rollout.number),
             answering=len(replicas.answering()),
+            tripped=replicas.tripped(rollout.number),
         )
         if move.kind not in ("step", "promote"):
             raise Conflict(_cannot_advance(name, rollout, move))

@@ -35,7 +35,7 @@ def blocked(bundle_of):
 
 
 def test_those_over_the_limit_are_told_at_once(blocked):
-    """As many as may wait do, the next six get 503 with Retry-After meanwhile, and all who waited are answered."""
+    """As many as may wait do, the next six get 503 with Retry-After meanwhile; who waited is answered."""
     app, let = blocked
 
     async def ask_all():

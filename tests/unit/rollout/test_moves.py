@@ -63,6 +63,12 @@ def test_errors_end_it_whatever_else_holds():
         assert found.reason.startswith("errors: challenger 9 errors")
 
 
+def test_what_one_process_proved_ends_it():
+    """Its own counts were enough for it to close its arm; those of all together may look harmless."""
+    found = move(tripped="latency")
+    assert (found.kind, found.reason.partition(":")[0]) == ("roll_back", "latency")
+
+
 def test_a_doubt_that_is_gone_lets_it_go_on():
     """Requests have come: it bakes on, or takes its step; shares that aren't right need a person."""
     paused = replace(ROLLOUT, paused="no_data")
