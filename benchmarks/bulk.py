@@ -1,4 +1,4 @@
-"""Owns the profile of bulk requests: where the time of 1,000 rows goes in the service, and its memory.
+"""Owns the profile of requests: where the time of one row and of 1,000 goes, and the service's memory.
 
 ``python benchmarks/bulk.py [ROUNDS]`` writes ``benchmarks/results/bulk.json`` and its part of the README. The
 requests, the model and the core are those of ``serving.py``; here the steps are called one by one.
@@ -45,6 +45,7 @@ def write_questions(folder: Path) -> None:
     """Write the requests that are profiled."""
     _, rows = who.make_rows()
     asked = {
+        "1 row, JSON": ("mlflow", who.OURS.ask(rows[:1])),
         "1,000 rows, JSON": ("mlflow", who.OURS.ask(rows)),
         "1,000 rows, V2": ("v2", who.ask_v2_binary(rows)),
     }
