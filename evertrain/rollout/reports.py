@@ -18,7 +18,21 @@ HEARD_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class ShadowTotals:
-    """What a shadow's rows came to: see ``serving.shadow.ledger.ShadowCounts``, whose names these are."""
+    """What a shadow's rows came to; rows, unless said otherwise.
+
+    Attributes:
+        compared: Both answers were held against each other.
+        failed: The challenger raised or answered what can't be compared, or hung or ended while it had them.
+        dropped: It never had them: the queue was full, or the challenger or the service was over.
+        disagreeing: Of the compared ones. Classifiers: the labels differ. Regressors: the numbers lie further
+            apart than a tenth of the standard deviation of stable's answers so far; models that learnt from
+            different rows never agree to the last digits, so a much narrower rule would count every row.
+        score_shift_sum: Of challenger minus stable, over the compared ones: the positive class's probability;
+            of more than two classes that of the class that stable answered; of regressors the number.
+        requests: Requests that were compared.
+        slower: Of these, the ones that the challenger's model took over half as long again for as stable's,
+            by its processor's time: it is made to wait for whoever answers.
+    """
 
     compared: int = 0
     failed: int = 0

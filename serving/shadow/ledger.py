@@ -8,40 +8,23 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from evertrain.rollout.reports import ShadowTotals
 from serving.shadow.frames import Reply
 
 
 @dataclass(frozen=True)
-class ShadowCounts:
+class ShadowCounts(ShadowTotals):
     """What became of the offers of one service process since its start; rows, unless said otherwise.
 
     Attributes:
         offered: At any time ``compared + failed + dropped + under_way``.
-        compared: Both answers were held against each other.
-        failed: The challenger raised or answered what can't be compared, or hung or ended while it had them.
-        dropped: It never had them: the queue was full, or the challenger or the service was over.
         under_way: In the queue, or with the challenger.
-        disagreeing: Of the compared ones. Classifiers: the labels differ. Regressors: the numbers lie further
-            apart than a tenth of the standard deviation of stable's answers so far; models that learnt from
-            different rows never agree to the last digits, so a much narrower rule would count every row.
-        score_shift_sum: Of challenger minus stable, over the compared ones: the positive class's probability;
-            of more than two classes that of the class that stable answered; of regressors the number.
-        requests: Requests that were compared.
-        slower: Of these, the ones that the challenger's model took over half as long again for as stable's,
-            by its processor's time: it is made to wait for whoever answers.
         restarts: How often the challenger's process was started again.
         has_given_up: Whether it won't be again; what is offered from then on is dropped.
     """
 
     offered: int = 0
-    compared: int = 0
-    failed: int = 0
-    dropped: int = 0
     under_way: int = 0
-    disagreeing: int = 0
-    score_shift_sum: float = 0.0
-    requests: int = 0
-    slower: int = 0
     restarts: int = 0
     has_given_up: bool = False
 
