@@ -187,16 +187,12 @@ def test_a_calibration_of_no_estimator_in_particular_is_described_itself() -> No
 
 
 def test_what_cant_be_kept_is_a_training_error(folder: Path, store: Store) -> None:
-    """A model that holds a function can't travel as skops under our list, and says so."""
-    pipeline = config(
-        folder,
-        "sklearn.ensemble.HistGradientBoostingRegressor",
-        "regression",
-        "amount",
-        training={"params": {"categorical_features": [1], "max_iter": 2}},
-    )
-    with pytest.raises(TrainingError, match=r"was fitted, but can't be kept.*functools\.partial"):
-        train(pipeline, take_in(pipeline, store), store, SETTINGS)
+    """An allowed package's estimator whose type our list doesn't know can't travel as skops, and says so."""
+    own = "tests.unit.training.outside_estimators.OwnMean"
+    allowing = read_settings({"EVERTRAIN_ALLOWED_PACKAGES": "sklearn,tests"})
+    pipeline = config(folder, own, "regression", "amount")
+    with pytest.raises(TrainingError, match=r"was fitted, but can't be kept.*outside_estimators\.OwnMean"):
+        train(pipeline, take_in(pipeline, store), store, allowing)
 
 
 def test_an_estimator_outside_the_list_never_fits(folder: Path, store: Store) -> None:
