@@ -22,6 +22,7 @@ _WHAT = {
     "approved": "version {version} approved: bundle {bundle}",
     "rollout_started": "rollout of version {version} begun: {strategy[type]}",
     "rollout_stepped": "version {version} answers {percent:g} % of requests",
+    "rollout_judged": "version {version} judged by {rows:,} labels: {verdict}, look {look}",
     "rollout_paused": "rollout of version {version} paused: {cause}",
     "rollout_resumed": "rollout of version {version} goes on",
     "rollout_ended": "rollout of version {version} {outcome}",

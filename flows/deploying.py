@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from evertrain.config import PipelineConfig
 from evertrain.config.files import load_config
-from evertrain.config.not_yet import find_not_yet
 from evertrain.errors import ConfigError
 from evertrain.frozen import Record
 from evertrain.mlflow_client import without_credentials
@@ -142,7 +141,7 @@ def deploy_pipelines(
         flows=tuple(_tell(plan, registered, ui, now) for plan in sorted(planned, key=_by_name)),
         removed=registered.removed,
         refused=tuple(refused),
-        warnings=(*warnings, *_warn_of(configs)),
+        warnings=warnings,
         ui=without_credentials(ui),
         pool=pool,
         local=settings.prefect_api_url is None,
@@ -254,9 +253,3 @@ def _tell(plan: Planned, registered: Registered, ui: str, now: datetime) -> Depl
 
 def _by_name(plan: Planned) -> tuple[str, int]:
     return plan.pipeline, list(ENTRYPOINTS).index(plan.flow)
-
-
-def _warn_of(configs: Mapping[Path, PipelineConfig]) -> Iterator[str]:
-    for path, config in configs.items():
-        for fault in find_not_yet(config):
-            yield f"{path}: train refuses {fault.line}"

@@ -10,7 +10,7 @@ from datetime import datetime
 from prefect import flow
 
 from evertrain.claims import claim
-from evertrain.config.files import check_trainable, load_config
+from evertrain.config.files import load_config
 from evertrain.errors import DataRefused, EvertrainError
 from evertrain.outcomes import recall_outcome, remember_outcome
 from evertrain.pipelines import Pipeline, config_path, open_pipeline
@@ -71,8 +71,6 @@ def training_flow(
     loaded = load_config(path, settings, tuple(overrides or ()))
     pipeline = open_pipeline(loaded, settings)
     own_run(pipeline)
-    has_champion = pipeline.journal.read()[1].champion is not None
-    check_trainable(loaded, settings, str(path), has_champion=has_champion)
     with claim(pipeline.journal, pipeline.store, TRAIN) as held:
         return train_pipeline(pipeline, in_utc(as_of), trigger, held.number)
 

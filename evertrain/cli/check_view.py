@@ -26,8 +26,6 @@ def show_plan(plan: Plan, console: Console) -> None:
         console.print(Text.assemble(("! ", "yellow"), warning))
     if plan.dormant:
         console.print(Text(f"read, and not yet acted on: {', '.join(plan.dormant)}", "dim"))
-    for fault in plan.not_yet:
-        console.print(Text.assemble(("! ", "yellow"), f"train refuses: {fault}"))
 
 
 def plan_lines(plan: Plan) -> list[tuple[str, str]]:

@@ -42,7 +42,7 @@ def drift(
 
 def run(config: str, as_of: str | None, *, may_retrain: bool) -> DriftOutcome:
     """Refuse at once what needs no look at the data, else run the flow."""
-    from evertrain.config.files import check_trainable, load_config
+    from evertrain.config.files import load_config
     from evertrain.pipelines import config_path, find_champion, open_pipeline, parse_as_of
     from evertrain.settings import read_settings
 
@@ -51,8 +51,6 @@ def run(config: str, as_of: str | None, *, may_retrain: bool) -> DriftOutcome:
     parse_as_of(as_of)
     loaded = load_config(path, settings)
     find_champion(open_pipeline(loaded, settings))
-    if may_retrain:
-        check_trainable(loaded, settings, str(path), has_champion=True)
     from flows.launch import run_drift_check
 
     return run_drift_check(str(path), settings, as_of=as_of, may_retrain=may_retrain)

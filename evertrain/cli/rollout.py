@@ -157,6 +157,7 @@ def spell_look(look: Look) -> dict[str, Any]:
         "paused": rollout.paused,
         "next": look.move.kind,
         "why": look.move.reason,
-        "answering": look.answering,
-        **spell_evidence(look.steps, look.shadow),
+        "answering": look.seen.answering,
+        "verdict": rollout.verdict,
+        **spell_evidence(look.seen),
     }

@@ -23,7 +23,7 @@ def rollout_table(name: str, look: Look, champion: int | None) -> Table:
         f"step {rollout.step + 1} of {len(rollout.steps)}: {rollout.percent:g} %"
     )
     table = Table("meant", "arm", "requests", "errors", "slow", title=title, title_justify="left")
-    for percent, step in zip(rollout.steps, look.steps, strict=False):
+    for percent, step in zip(rollout.steps, look.seen.steps, strict=False):
         for arm, counts, share in (
             (f"version {rollout.version}", step.challenger, percent),
             (f"version {champion}", step.stable, 100 - percent),
@@ -31,7 +31,7 @@ def rollout_table(name: str, look: Look, champion: int | None) -> Table:
             figures = (f"{each:,}" for each in (counts.requests, counts.errors, counts.slow))
             table.add_row(f"{share:g} %", arm, *figures)
     paused = f"paused ({rollout.paused.replace('_', ' ')}); " if rollout.paused else ""
-    table.caption = f"{paused}{look.move.reason} · processes that answer: {look.answering}"
+    table.caption = f"{paused}{look.move.reason} · processes that answer: {look.seen.answering}"
     table.caption_justify = "left"
     return table
 

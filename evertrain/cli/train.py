@@ -72,8 +72,7 @@ def run(config: str, as_of: str | None, overrides: tuple[str, ...], trigger: Tri
     # Great Expectations' import is the longest of all: it begins before any other of its kind, save where a
     # local server has to start: that needs the second core first, and the flow begins it then.
     with nullcontext() if server_must_start(settings) else validator_ahead(loaded.validation):
-        has_champion = pipeline.journal.read()[1].champion is not None
-        check_trainable(loaded, settings, str(path), has_champion=has_champion)
+        check_trainable(loaded, settings, str(path))
         from flows.launch import run_training
 
         return run_training(str(path), settings, as_of=as_of, trigger=trigger, overrides=overrides)

@@ -8,7 +8,6 @@ from pathlib import Path
 from evertrain.config import PipelineConfig
 from evertrain.config.estimator_faults import find_estimator_faults
 from evertrain.config.faults import Fault, refuse
-from evertrain.config.not_yet import find_not_yet
 from evertrain.config.overrides import apply_overrides
 from evertrain.config.query_syntax import find_query_faults
 from evertrain.config.rules import find_rule_faults
@@ -47,23 +46,19 @@ def load_config(
     return config
 
 
-def check_trainable(
-    config: PipelineConfig, settings: Settings, origin: str, *, has_champion: bool = False
-) -> None:
-    """Check what `load_config` left out with ``defer_vendors``, and refuse what this version can only parse.
+def check_trainable(config: PipelineConfig, settings: Settings, origin: str) -> None:
+    """Check what `load_config` left out with ``defer_vendors``.
 
     Args:
         config: The pipeline.
         settings: Which packages are allowed.
         origin: Names the file in the message.
-        has_champion: Whether a version serves already.
 
     Raises:
-        ConfigError: The estimator or the query is wrong, or something isn't supported yet.
+        ConfigError: The estimator or the query is wrong.
     """
     raw = config.model_dump(mode="json", by_alias=True)
-    faults = _find_vendor_faults(raw, settings) + find_not_yet(config, has_champion=has_champion)
-    refuse(origin, _in_order(faults))
+    refuse(origin, _in_order(_find_vendor_faults(raw, settings)))
 
 
 def _find_vendor_faults(raw: Raw, settings: Settings) -> list[Fault]:

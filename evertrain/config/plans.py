@@ -10,9 +10,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from evertrain.config import DataConfig, DriftConfig, PipelineConfig, ServingConfig
+from evertrain.config.dormant import find_dormant
 from evertrain.config.estimators import describe_estimator
 from evertrain.config.faults import refuse
-from evertrain.config.not_yet import find_dormant, find_not_yet
 from evertrain.config.query_syntax import computed_columns
 from evertrain.durations import spell_duration
 from evertrain.notifiers import spell_notifiers
@@ -46,7 +46,6 @@ class Plan(Record):
     schedule: str
     serving: str
     notify: tuple[str, ...]
-    not_yet: tuple[str, ...]
     dormant: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -82,7 +81,6 @@ def build_plan(config: PipelineConfig, settings: Settings) -> Plan:
         schedule=_spell_schedule(config.schedule.train, config.schedule.timezone),
         serving=_spell_serving(config.serving),
         notify=spell_notifiers(config.notify, os.environ),
-        not_yet=tuple(fault.line for fault in find_not_yet(config, has_champion=True)),
         dormant=find_dormant(config),
         warnings=tuple(_find_warnings(config)),
     )

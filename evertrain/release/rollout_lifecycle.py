@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
+from typing import get_args
 
 from evertrain.journal.chain import Entry, Illegal
 from evertrain.release.changes import candidate_of, version_of, with_versions
 from evertrain.release.fields import text, whole_number
-from evertrain.release.state import PipelineState, Rollout, Status, VersionState
+from evertrain.release.state import PipelineState, Rollout, Status, Verdict, VersionState
 
 PAUSES = frozenset({"no_data", "inconclusive", "sample_ratio", "not_loaded"})
 ENDS: Mapping[str, Status] = MappingProxyType({"rolled_back": "rejected", "aborted": "aborted"})
 """How a rollout ends without a promotion, and what its version is then."""
+VERDICTS: Mapping[str, Verdict] = MappingProxyType({each: each for each in get_args(Verdict)})
 GRADUAL = frozenset({"canary", "shadow", "ab"})
 
 
@@ -77,6 +79,27 @@ def _apply_stepped(state: PipelineState, entry: Entry) -> PipelineState:
     if step != rollout.step + 1 or step >= len(rollout.steps):
         raise Illegal(f"step {step} doesn't follow step {rollout.step} of {len(rollout.steps)}")
     return replace(state, rollout=replace(rollout, step=step, step_since=entry.at, paused=None))
+
+
+def _apply_judged(state: PipelineState, entry: Entry) -> PipelineState:
+    rollout = _rollout_of(state, entry)
+    if rollout.metric is None:
+        raise Illegal(f"no metric decides a rollout of kind {rollout.kind}")
+    if rollout.verdict in ("better", "worse"):
+        raise Illegal(f"it was judged already: {rollout.verdict}")
+    look, verdict = whole_number(entry, "look"), text(entry, "verdict")
+    if verdict not in VERDICTS:
+        raise Illegal(f"{verdict!r} is no verdict")
+    if look != rollout.looks + 1:
+        raise Illegal(f"look {look} doesn't follow look {rollout.looks}")
+    judged = replace(
+        rollout,
+        looks=look,
+        judged_rows=whole_number(entry, "rows"),
+        verdict=VERDICTS[verdict],
+        verdict_reason=entry.reason,
+    )
+    return replace(state, rollout=judged)
 
 
 def _apply_paused(state: PipelineState, entry: Entry) -> PipelineState:
@@ -143,6 +166,7 @@ ROLLOUT_STEPS: Mapping[str, Callable[[PipelineState, Entry], PipelineState]] = M
         "approved": _apply_approved,
         "rollout_started": _apply_started,
         "rollout_stepped": _apply_stepped,
+        "rollout_judged": _apply_judged,
         "rollout_paused": _apply_paused,
         "rollout_resumed": _apply_resumed,
         "rollout_ended": _apply_ended,

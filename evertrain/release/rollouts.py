@@ -8,7 +8,7 @@ from typing import Literal
 from evertrain.errors import ConfigError, Conflict
 from evertrain.journal.chain import JSON, Draft
 from evertrain.release import Decide, check_generation
-from evertrain.release.state import PipelineState, Rollout
+from evertrain.release.state import PipelineState, Rollout, Verdict
 
 Evidence = Mapping[str, JSON]
 Pause = Literal["no_data", "inconclusive", "sample_ratio", "not_loaded"]
@@ -112,6 +112,27 @@ def decide_rollout_promoted(
         return Draft("promoted", data, reason, fence)
 
     return decide
+
+
+def decide_rollout_judged(
+    rollout: Rollout,
+    verdict: Verdict,
+    rows: int,
+    evidence: Evidence,
+    *,
+    reason: str,
+    fence: int | None = None,
+) -> Decide:
+    """Write what one more look at the labels of both arms showed; *rows* of the arm that had fewer."""
+    data: dict[str, JSON] = {
+        "rollout": rollout.number,
+        "version": rollout.version,
+        "look": rollout.looks + 1,
+        "rows": rows,
+        "verdict": verdict,
+        "evidence": dict(evidence),
+    }
+    return lambda _: Draft("rollout_judged", data, reason, fence)
 
 
 def decide_rollout_paused(

@@ -24,6 +24,8 @@ Status: TypeAlias = Literal[
 """``challenger``: in a rollout; ``rejected``, ``aborted``: a guardrail or a person ended its rollout.
 ``rolled_back`` was champion and was left for an earlier one."""
 KEEP_WARM_SECONDS = 900.0
+Verdict: TypeAlias = Literal["better", "worse", "open"]
+"""What an A/B test says of its challenger; ``open``: neither is shown yet."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,10 @@ class Rollout:
         step: Which of the strategy's steps it is on, from 0.
         step_since: When it came there; ISO 8601, UTC.
         paused: Why it goes no further by itself; None while it does.
+        looks: How often its arms were judged by their labels, where a metric decides.
+        judged_rows: The labelled rows of the arm that had fewer, at the last such look.
+        verdict: What that look showed of the challenger; None before the first.
+        verdict_reason: The figures that it rests on, in words.
     """
 
     number: int
@@ -92,6 +98,10 @@ class Rollout:
     step: int
     step_since: str
     paused: str | None = None
+    looks: int = 0
+    judged_rows: int = 0
+    verdict: Verdict | None = None
+    verdict_reason: str = ""
 
     @property
     def steps(self) -> tuple[float, ...]:
@@ -102,6 +112,11 @@ class Rollout:
     def kind(self) -> str:
         """The strategy's type."""
         return str(self.strategy["type"])
+
+    @property
+    def metric(self) -> str | None:
+        """The metric that decides; None where none does."""
+        return self.strategy.get("metric")
 
     @property
     def bake_seconds(self) -> float:

@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
@@ -17,6 +17,7 @@ from evertrain.journal import JSON
 from evertrain.release import Decide, PipelineState, ReleaseJournal
 from evertrain.release.rollouts import (
     decide_rollout_ended,
+    decide_rollout_judged,
     decide_rollout_paused,
     decide_rollout_promoted,
     decide_rollout_resumed,
@@ -24,9 +25,9 @@ from evertrain.release.rollouts import (
 )
 from evertrain.release.state import Rollout
 from evertrain.rollout.beats import BEAT_SECONDS, Beat, beat_key, spell_beat
-from evertrain.rollout.moves import Move, decide_move
+from evertrain.rollout.label_watch import Labelled, LabelWatch
+from evertrain.rollout.moves import Move, Seen, decide_move
 from evertrain.rollout.replicas import Replicas
-from evertrain.rollout.reports import ShadowTotals
 from evertrain.storage import Store
 
 SHADOW = "shadow"
@@ -41,10 +42,8 @@ class Look:
     """What a controller sees and does about it: for whoever shows progress."""
 
     rollout: Rollout
+    seen: Seen
     move: Move
-    steps: Sequence[StepCounts]
-    answering: int
-    shadow: ShadowTotals | None = None
 
 
 class RolloutController:
@@ -55,9 +54,8 @@ class RolloutController:
         store: Where the service's processes report, and where the controller beats.
         fence: The number of the claim.
         tell: Called at each look.
-        clock: Monotonic seconds.
         sleep: Waits some seconds.
-        now: The time in UTC, which the bake is measured by.
+        labels: Reads what both arms answered and what happened, where a metric decides.
     """
 
     def __init__(
@@ -67,21 +65,19 @@ class RolloutController:
         *,
         fence: int,
         tell: Callable[[Look], None] = lambda _: None,
-        clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        labels: LabelWatch | None = None,
     ) -> None:
         self._journal = journal
         self._store = store
         self._fence = fence
         self._tell = tell
-        self._clock = clock
         self._sleep = sleep
-        self._now = now
-        self._replicas = Replicas(store, journal.pipeline, clock)
+        self._labels = labels
+        self._replicas = Replicas(store, journal.pipeline)
         self._owner = f"{socket.gethostname()}, process {os.getpid()}"
         self._beats = 0
-        self._beat_at_seconds = clock()
+        self._beat_at_seconds = time.monotonic()
 
     def run(self) -> PipelineState:
         """Walk until the rollout has ended; gives the state then.
@@ -100,22 +96,16 @@ class RolloutController:
     def look(self, rollout: Rollout) -> None:
         """Look once, and make the move that there is to make; raises as ``run`` does."""
         self._replicas.look()
-        answering = len(self._replicas.answering())
-        self._beat(rollout, answering)
-        steps = all_steps(rollout, self._replicas.steps(rollout.number))
-        begun = datetime.fromisoformat(rollout.step_since)
-        shadow = self._replicas.shadow(rollout.number) if rollout.kind == SHADOW else None
-        move = decide_move(
-            rollout,
-            steps,
-            shadow=shadow,
-            since_seconds=(self._now() - begun).total_seconds(),
-            unready=self._replicas.unready(rollout.number),
-            answering=answering,
-            tripped=self._replicas.tripped(rollout.number),
-        )
-        self._tell(Look(rollout, move, steps, answering, shadow))
-        decide = _decision(rollout, move, spell_evidence(steps, shadow), self._fence)
+        since_seconds = (datetime.now(UTC) - datetime.fromisoformat(rollout.step_since)).total_seconds()
+        labelled = self._read_labels(rollout, since_seconds)
+        seen = see_rollout(rollout, self._replicas, since_seconds, labelled.rows if labelled else None)
+        self._beat(rollout, seen.answering)
+        move = decide_move(rollout, seen)
+        self._tell(Look(rollout, seen, move))
+        if move.kind == "judge":
+            decide = _judgement(rollout, labelled, self._fence)
+        else:
+            decide = _decision(rollout, move, seen, self._fence)
         if decide is None:
             return
         failpoint(f"rollout-before-{move.kind}")
@@ -126,17 +116,38 @@ class RolloutController:
             _log.info("%s", cause.message)
         failpoint(f"rollout-after-{move.kind}")
 
+    def _read_labels(self, rollout: Rollout, since_seconds: float) -> Labelled | None:
+        """What the labels say, from when both arms have had their time."""
+        if rollout.metric is None or self._labels is None or since_seconds < rollout.bake_seconds:
+            return None
+        return self._labels.look(rollout)
+
     def _beat(self, rollout: Rollout, answering: int) -> None:
-        if self._clock() < self._beat_at_seconds:
+        if time.monotonic() < self._beat_at_seconds:
             return
-        self._beat_at_seconds = self._clock() + BEAT_AFTER_SECONDS
+        self._beat_at_seconds = time.monotonic() + BEAT_AFTER_SECONDS
         self._beats += 1
         beat = Beat(rollout.number, self._beats, self._owner, max(1, answering))
         self._store.put(beat_key(self._journal.pipeline), spell_beat(beat))
 
 
-def all_steps(rollout: Rollout, counted: Mapping[int, StepCounts]) -> list[StepCounts]:
-    """What the arms did at each step up to the present one, also where nobody was asked."""
+def see_rollout(
+    rollout: Rollout, replicas: Replicas, since_seconds: float, labelled: int | None = None
+) -> Seen:
+    """Put together what *replicas*, looked at just now, report of *rollout*."""
+    return Seen(
+        steps=_all_steps(rollout, replicas.steps(rollout.number)),
+        since_seconds=since_seconds,
+        shadow=replicas.shadow(rollout.number) if rollout.kind == SHADOW else None,
+        unready=replicas.unready(rollout.number),
+        answering=len(replicas.answering()),
+        tripped=replicas.tripped(rollout.number),
+        labelled=labelled,
+    )
+
+
+def _all_steps(rollout: Rollout, counted: Mapping[int, StepCounts]) -> list[StepCounts]:
+    # Also those at which nobody was asked.
     percents = rollout.steps[: rollout.step + 1]
     return [
         counted.get(step, StepCounts(percent / 100, ArmCounts(), ArmCounts()))
@@ -144,8 +155,18 @@ def all_steps(rollout: Rollout, counted: Mapping[int, StepCounts]) -> list[StepC
     ]
 
 
-def _decision(rollout: Rollout, move: Move, evidence: Mapping[str, JSON], fence: int) -> Decide | None:
-    reason = move.reason
+def _judgement(rollout: Rollout, labelled: Labelled | None, fence: int) -> Decide | None:
+    if labelled is None or labelled.judged is None:
+        return None
+    judged = labelled.judged
+    evidence = judged.model_dump(mode="json", exclude={"verdict", "reason"})
+    return decide_rollout_judged(
+        rollout, judged.verdict, min(judged.rows), evidence, reason=judged.reason, fence=fence
+    )
+
+
+def _decision(rollout: Rollout, move: Move, seen: Seen, fence: int) -> Decide | None:
+    reason, evidence = move.reason, spell_evidence(seen)
     if move.kind == "step":
         return decide_rollout_stepped(rollout, evidence, reason=reason, fence=fence)
     if move.kind == "promote":
@@ -159,10 +180,10 @@ def _decision(rollout: Rollout, move: Move, evidence: Mapping[str, JSON], fence:
     return None
 
 
-def spell_evidence(steps: Sequence[StepCounts], shadow: ShadowTotals | None = None) -> dict[str, JSON]:
+def spell_evidence(seen: Seen) -> dict[str, JSON]:
     """What the arms did, or what a shadow's rows came to, for the journal."""
-    if shadow is not None:
-        return {"shadow": asdict(shadow)}
+    if seen.shadow is not None:
+        return {"shadow": asdict(seen.shadow)}
     return {
         "steps": [
             {
@@ -172,6 +193,6 @@ def spell_evidence(steps: Sequence[StepCounts], shadow: ShadowTotals | None = No
                     for name, arm in (("stable", step.stable), ("challenger", step.challenger))
                 },
             }
-            for step in steps
+            for step in seen.steps
         ]
     }

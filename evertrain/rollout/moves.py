@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from math import ceil, exp, log
 from typing import Literal, NamedTuple
@@ -14,6 +15,10 @@ from evertrain.release.state import Rollout
 from evertrain.rollout.reports import ShadowTotals
 from evertrain.sequential import log_e_greater
 
+FEWEST_LABELLED = 100
+"""So many labelled rows each arm has before a metric of them is taken for evidence."""
+MORE_LABELS = 1.25
+"""An open verdict is looked at again once the arm with fewer labels has so many times as many."""
 FEWEST_REQUESTS = 100
 """So many requests the challenger has answered at a step before that is taken for evidence."""
 SUSPICIOUS = log(10.0)
@@ -21,7 +26,7 @@ SUSPICIOUS = log(10.0)
 BY_PEOPLE = "sample_ratio"
 """This pause ends by a person's command alone: what gave the arms other shares must be found first."""
 
-Kind = Literal["wait", "step", "promote", "roll_back", "pause", "resume"]
+Kind = Literal["wait", "judge", "step", "promote", "roll_back", "pause", "resume"]
 
 
 class Move(NamedTuple):
@@ -32,27 +37,41 @@ class Move(NamedTuple):
     cause: Pause | None = None
 
 
-def decide_move(
-    rollout: Rollout,
-    steps: Sequence[StepCounts],
-    *,
-    shadow: ShadowTotals | None = None,
-    since_seconds: float,
-    unready: Sequence[str] = (),
-    answering: int = 1,
-    tripped: str | None = None,
-) -> Move:
-    """Decide what *rollout* does next.
+@dataclass(frozen=True)
+class Seen:
+    """What there is to be seen of a rollout.
 
-    Args:
-        rollout: As the journal has it.
+    Attributes:
         steps: What the arms did at each step that was begun, of all processes; the last is the present one.
-        shadow: What the rows came to that a shadow was shown; None where the strategy is another.
         since_seconds: How long it has been at its step.
+        shadow: What the rows came to that a shadow was shown; None where the strategy is another.
         unready: Why processes that answer haven't loaded the challenger, each once.
         answering: How many processes answer.
         tripped: The guardrail that a process found crossed by its own counts, and closed its arm for; None if
             none did. Together they may show less: it is proof none the less.
+        labelled: Where a metric decides: labelled rows of the arm that has fewer; None: not looked up.
+    """
+
+    steps: Sequence[StepCounts]
+    since_seconds: float
+    shadow: ShadowTotals | None = None
+    unready: Sequence[str] = ()
+    answering: int = 1
+    tripped: str | None = None
+    labelled: int | None = None
+
+    @property
+    def told(self) -> str:
+        """What was counted, in words."""
+        return tell_arms(self.steps) if self.shadow is None else tell_shadow(self.shadow)
+
+
+def decide_move(rollout: Rollout, seen: Seen) -> Move:
+    """Decide what *rollout* does next.
+
+    Args:
+        rollout: As the journal has it.
+        seen: What its arms did.
 
     Returns:
         A canary that is shown to be worse is rolled back, whatever else holds. No move gives a challenger
@@ -60,24 +79,58 @@ def decide_move(
         the share that was meant, it pauses.
     """
     max_error_rate = float(rollout.guardrails["max_error_rate"])
-    told = tell_arms(steps) if shadow is None else tell_shadow(shadow)
-    evidence = weigh(steps, max_error_rate) if shadow is None else weigh_shadow(shadow, max_error_rate)
+    if seen.shadow is None:
+        evidence = weigh(seen.steps, max_error_rate)
+    else:
+        evidence = weigh_shadow(seen.shadow, max_error_rate)
     breach = find_breach(evidence)
-    crossed = breach if breach in ("errors", "latency") else tripped
+    crossed = breach if breach in ("errors", "latency") else seen.tripped
     if crossed is not None:
-        return Move("roll_back", f"{crossed}: {told}")
+        return Move("roll_back", f"{crossed}: {seen.told}")
     if rollout.paused == BY_PEOPLE:
         return Move("wait", f"paused: {rollout.paused}")
     if breach == "sample_ratio":
-        return _pause(rollout, "sample_ratio", f"the arms got other shares than meant: {told}")
-    if since_seconds < rollout.bake_seconds:
-        left = spell_duration(timedelta(seconds=ceil(rollout.bake_seconds - since_seconds)))
-        return _go_on(rollout, evidence, f"bakes for another {left}", unready)
-    doubt = _find_doubt(evidence, unready, answering)
+        return _pause(rollout, "sample_ratio", f"the arms got other shares than meant: {seen.told}")
+    if seen.since_seconds < rollout.bake_seconds:
+        left = spell_duration(timedelta(seconds=ceil(rollout.bake_seconds - seen.since_seconds)))
+        return _go_on(rollout, evidence, f"bakes for another {left}", seen.unready)
+    return _move_on(rollout, evidence, seen)
+
+
+def _move_on(rollout: Rollout, evidence: Evidence, seen: Seen) -> Move:
+    doubt = _find_doubt(evidence, seen.unready, seen.answering)
     if doubt is not None:
         return _pause(rollout, *doubt)
+    if rollout.metric is not None:
+        return _decide_by_metric(rollout, seen.labelled)
     is_last = rollout.step + 1 == len(rollout.steps)
-    return Move("promote" if is_last else "step", f"nothing speaks against it: {told}")
+    return Move("promote" if is_last else "step", f"nothing speaks against it: {seen.told}")
+
+
+def _decide_by_metric(rollout: Rollout, labelled: int | None) -> Move:
+    """An A/B test takes no step on silence: one of the two is shown to be better, or it stays as it is."""
+    if rollout.verdict == "better":
+        return Move("promote", rollout.verdict_reason)
+    if rollout.verdict == "worse":
+        return Move("roll_back", rollout.verdict_reason)
+    if labelled is None:
+        return Move("wait", f"is about to be judged by the labels of {rollout.metric}")
+    if labelled < FEWEST_LABELLED:
+        told = f"{labelled} labelled rows in the arm that has fewer; {FEWEST_LABELLED} are the least to go by"
+        return _pause(rollout, "no_data", told)
+    if is_due(rollout, labelled):
+        return Move("judge", f"{labelled:,} labelled rows in the arm that has fewer")
+    told = f"{rollout.verdict_reason}; judged again at {_rows_due(rollout):,} labelled rows"
+    return _pause(rollout, "inconclusive", told)
+
+
+def is_due(rollout: Rollout, labelled: int) -> bool:
+    """Whether *labelled* rows, of the arm that has fewer, are enough for the next look."""
+    return labelled >= _rows_due(rollout)
+
+
+def _rows_due(rollout: Rollout) -> int:
+    return max(FEWEST_LABELLED, ceil(MORE_LABELS * rollout.judged_rows))
 
 
 def _find_doubt(evidence: Evidence, unready: Sequence[str], answering: int) -> tuple[Pause, str] | None:

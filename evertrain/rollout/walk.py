@@ -23,7 +23,7 @@ from evertrain.release.rollouts import (
     find_rollout,
 )
 from evertrain.release.state import Rollout
-from evertrain.rollout.controller import SHADOW, Look, RolloutController, all_steps, spell_evidence
+from evertrain.rollout.controller import Look, RolloutController, see_rollout, spell_evidence
 from evertrain.rollout.moves import Move, decide_move
 from evertrain.rollout.replicas import Replicas, await_acknowledged
 from evertrain.settings import Settings
@@ -94,20 +94,9 @@ def look_at_rollout(journal: ReleaseJournal, state: PipelineState) -> Look:
     rollout = find_rollout(state, journal.pipeline)
     replicas = Replicas(journal.store, journal.pipeline)
     replicas.look()
-    steps = all_steps(rollout, replicas.steps(rollout.number))
-    answering = len(replicas.answering())
     begun = datetime.fromisoformat(rollout.step_since)
-    shadow = replicas.shadow(rollout.number) if rollout.kind == SHADOW else None
-    move = decide_move(
-        rollout,
-        steps,
-        shadow=shadow,
-        since_seconds=(datetime.now(UTC) - begun).total_seconds(),
-        unready=replicas.unready(rollout.number),
-        answering=answering,
-        tripped=replicas.tripped(rollout.number),
-    )
-    return Look(rollout, move, steps, answering, shadow)
+    seen = see_rollout(rollout, replicas, (datetime.now(UTC) - begun).total_seconds())
+    return Look(rollout, seen, decide_move(rollout, seen))
 
 
 def advance_rollout(
@@ -126,24 +115,15 @@ def advance_rollout(
     rollout = find_rollout(journal.read()[1], name)
     replicas = Replicas(journal.store, name)
     replicas.look()
-    steps = all_steps(rollout, replicas.steps(rollout.number))
-    shadow = replicas.shadow(rollout.number) if rollout.kind == SHADOW else None
+    seen = see_rollout(rollout, replicas, math.inf)
     if not force:
-        move = decide_move(
-            replace(rollout, paused=None),
-            steps,
-            shadow=shadow,
-            since_seconds=math.inf,
-            unready=replicas.unready(rollout.number),
-            answering=len(replicas.answering()),
-            tripped=replicas.tripped(rollout.number),
-        )
+        move = decide_move(replace(rollout, paused=None), seen)
         if move.kind not in ("step", "promote"):
             raise Conflict(_cannot_advance(name, rollout, move))
     told = reason or "advanced by hand"
     is_last = rollout.step + 1 == len(rollout.steps)
     decide = decide_rollout_promoted if is_last else decide_rollout_stepped
-    evidence = {**spell_evidence(steps, shadow), "forced": force}
+    evidence = {**spell_evidence(seen), "forced": force}
     entry, state = journal.append(decide(rollout, evidence, reason=told))
     if is_last:
         tell_acknowledged(journal, state)

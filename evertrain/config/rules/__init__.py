@@ -15,6 +15,7 @@ from evertrain.config.rules.learning import (
 from evertrain.config.rules.metrics import limit_faults, repeated_faults, task_faults
 from evertrain.config.rules.raw import Raw
 from evertrain.config.rules.steering import (
+    ab_faults,
     batch_faults,
     canary_faults,
     confirm_faults,
@@ -37,6 +38,7 @@ RULES: tuple[Rule, ...] = (
     repeated_faults,
     limit_faults,
     canary_faults,
+    ab_faults,
     confirm_faults,
     batch_faults,
     schedule_faults,

@@ -26,6 +26,18 @@ def canary_faults(raw: Raw, _settings: Settings) -> Iterator[Fault]:
         yield fault_at(path, spell_value(pick(raw, *path)), "100 as the last step")
 
 
+def ab_faults(raw: Raw, _settings: Settings) -> Iterator[Fault]:
+    """Find an A/B test whose verdict nothing could rest on: labels are joined to logged predictions."""
+    if pick(raw, "promotion", "strategy", "type") != "ab":
+        return
+    for key, nothing in (("log_predictions", False), ("sample", 0)):
+        if pick(raw, "serving", key) == nothing:
+            found = f"ab, and serving.{key} is {spell_value(nothing)}"
+            wanted = "another strategy, or predictions in the log: their labels decide an A/B test"
+            yield fault_at(("promotion", "strategy", "type"), found, wanted)
+            return
+
+
 def confirm_faults(raw: Raw, _settings: Settings) -> Iterator[Fault]:
     """Find a confirmation that no number of checks could give."""
     checks, of = pick(raw, "drift", "confirm", "checks"), pick(raw, "drift", "confirm", "of")

@@ -149,22 +149,19 @@ def test_the_contracts_sample_is_sound(write):
     }
 
 
-def test_what_is_not_done_yet_is_refused_by_path(write):
-    """By `train`, before any work; the first version is promoted whatever the strategy."""
-    config = load_config(write(CONTRACT), SETTINGS)
-    check_trainable(config, SETTINGS, "flights.yaml", has_champion=True)
-    between = ("promotion.strategy={type: ab, metric: roc_auc}",)
-    config = load_config(write(CONTRACT), SETTINGS, between)
-    check_trainable(config, SETTINGS, "flights.yaml")
-    with pytest.raises(ConfigError) as caught:
-        check_trainable(config, SETTINGS, "flights.yaml", has_champion=True)
-
-    assert [fault["path"] for fault in caught.value.attributes["faults"]] == ["promotion.strategy.type"]
+def test_every_strategy_of_the_contract_trains(write):
+    """The contract's own YAML, and the same with an A/B test."""
+    for overrides in ((), ("promotion.strategy={type: ab, metric: roc_auc}",)):
+        check_trainable(load_config(write(CONTRACT), SETTINGS, overrides), SETTINGS, "flights.yaml")
 
 
-def test_what_is_done_is_not_refused(write):
-    """A plain pipeline trains."""
-    check_trainable(load_config(write(SOUND), SETTINGS), SETTINGS, "flights.yaml")
+def test_an_ab_test_without_a_log_is_refused(write):
+    """Its verdict rests on the labels of logged predictions: none are kept, or one in a hundred, none decides."""
+    for unlogged in ("serving.log_predictions=false", "serving.sample=0"):
+        overrides = ("promotion.strategy={type: ab, metric: roc_auc}", unlogged)
+        with pytest.raises(ConfigError) as caught:
+            load_config(write(CONTRACT), SETTINGS, overrides)
+        assert [fault["path"] for fault in caught.value.attributes["faults"]] == ["promotion.strategy.type"]
 
 
 def test_six_faults_are_told_in_one_go(write):

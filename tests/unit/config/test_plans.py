@@ -117,16 +117,6 @@ def test_validation_drift_schedule_and_serving_are_said():
     assert plan_of().serving == "predictions are logged, 100% of them"
 
 
-def test_what_is_not_done_yet_is_noted():
-    """`check` shows what `train` would refuse."""
-    plan = plan_of(promotion={"strategy": {"type": "ab", "metric": "r2"}})
-
-    assert plan.not_yet == (
-        "promotion.strategy.type: ab is not yet supported by this version where there is a champion; "
-        "expected direct, blue_green, canary or shadow",
-    )
-
-
 @pytest.mark.parametrize(
     ("sections", "warnings"),
     [

@@ -9,7 +9,7 @@ import pytest
 
 from evertrain.guardrails import ArmCounts, StepCounts
 from evertrain.release.state import Rollout
-from evertrain.rollout.moves import FEWEST_REQUESTS, decide_move
+from evertrain.rollout.moves import FEWEST_LABELLED, FEWEST_REQUESTS, Seen, decide_move
 from evertrain.rollout.reports import ShadowTotals
 
 ROLLOUT = Rollout(
@@ -24,7 +24,7 @@ ENOUGH = StepCounts(0.05, ArmCounts(19_000), ArmCounts(1_000))
 
 
 def move(*steps, rollout=ROLLOUT, since_seconds=601.0, **more):
-    return decide_move(rollout, steps or [ENOUGH], since_seconds=since_seconds, **more)
+    return decide_move(rollout, Seen(steps or [ENOUGH], since_seconds, **more))
 
 
 def test_it_bakes_before_it_goes_on():
@@ -109,3 +109,39 @@ def test_a_shadow_is_judged_by_its_rows():
     assert shown(compared=90, requests=90).cause == "no_data"
     assert shown(compared=200, failed=20, requests=200).kind == "roll_back"
     assert shown(compared=200, slower=190, requests=200).reason.startswith("latency: ")
+
+
+AB = replace(
+    ROLLOUT, strategy={"type": "ab", "steps": [50], "bake_seconds": 600.0, "metric": "roc_auc"}, step=0
+)
+HALVES = StepCounts(0.5, ArmCounts(1_000), ArmCounts(1_000))
+
+
+def test_an_ab_test_ends_by_its_metric_alone():
+    """After its time it is judged where there are labels, and follows the verdict; requests don't do."""
+    assert move(HALVES, rollout=AB, since_seconds=599.0).kind == "wait"
+    assert move(HALVES, rollout=AB).kind == "wait"
+    few = move(HALVES, rollout=AB, labelled=FEWEST_LABELLED - 1)
+    assert (few.kind, few.cause) == ("pause", "no_data")
+    assert move(HALVES, rollout=AB, labelled=FEWEST_LABELLED).kind == "judge"
+    for verdict, kind in (("better", "promote"), ("worse", "roll_back")):
+        judged = replace(AB, looks=1, judged_rows=500, verdict=verdict, verdict_reason="roc_auc …")
+        assert move(HALVES, rollout=judged, labelled=None) == (kind, "roc_auc …", None)
+
+
+def test_an_open_verdict_waits_for_more_labels():
+    """It pauses, inconclusive, until a quarter more labels have come; then it is looked at once more."""
+    judged = replace(AB, looks=1, judged_rows=400, verdict="open", verdict_reason="gain +0.001")
+    found = move(HALVES, rollout=judged, labelled=499)
+    assert (found.kind, found.cause) == ("pause", "inconclusive")
+    assert found.reason == "gain +0.001; judged again at 500 labelled rows"
+    assert move(HALVES, rollout=replace(judged, paused="inconclusive"), labelled=499).kind == "wait"
+    assert move(HALVES, rollout=replace(judged, paused="inconclusive"), labelled=500).kind == "judge"
+
+
+def test_a_wrong_sample_blocks_every_verdict():
+    """G4: whatever the metric says, arms that got other shares than meant are not judged by it."""
+    skewed = StepCounts(0.5, ArmCounts(52_000), ArmCounts(48_000))
+    for verdict in ("better", "worse", "open", None):
+        found = move(skewed, rollout=replace(AB, verdict=verdict), labelled=50_000)
+        assert (found.kind, found.cause) == ("pause", "sample_ratio")
