@@ -123,7 +123,7 @@ def _await_address(process: subprocess.Popen[bytes]) -> str:
 
 @dataclass(frozen=True)
 class Reply:
-    """One request as its caller saw it: seconds on the monotonic clock, the answer, or why there is none."""
+    """One request as *caller* saw it: seconds on the monotonic clock, the answer, or why there is none."""
 
     began: float
     ended: float
@@ -131,6 +131,7 @@ class Reply:
     version: int = 0
     prediction: Any = None
     error: str = ""
+    caller: int = 0
 
 
 @dataclass
@@ -159,10 +160,13 @@ class Callers:
         began = time.monotonic()
         places = np.arange(requests) / self.rate
         await asyncio.gather(
-            *(self._keep_calling(began + places[number :: self.count]) for number in range(self.count))
+            *(
+                self._keep_calling(caller, began + places[caller :: self.count])
+                for caller in range(self.count)
+            )
         )
 
-    async def _keep_calling(self, times: np.ndarray) -> None:
+    async def _keep_calling(self, caller: int, times: np.ndarray) -> None:
         connection: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         for due in times:
             await asyncio.sleep(max(0.0, due - time.monotonic()))
@@ -173,14 +177,14 @@ class Callers:
                 status, headers, body = await asyncio.wait_for(self._exchange(*connection), 30)
             except (OSError, EOFError, TimeoutError, ValueError) as error:
                 self.replies.append(
-                    Reply(began, time.monotonic(), 0, error=f"{type(error).__name__}: {error}")
+                    Reply(began, time.monotonic(), 0, error=f"{type(error).__name__}: {error}", caller=caller)
                 )
                 connection = None
                 continue
             answer = json.loads(body) if status == 200 else {}
             version = int(headers.get("x-evertrain-version", 0))
             prediction = (answer.get("predictions") or [None])[0]
-            self.replies.append(Reply(began, time.monotonic(), status, version, prediction))
+            self.replies.append(Reply(began, time.monotonic(), status, version, prediction, caller=caller))
             if headers.get("connection") == "close":
                 connection[1].close()
                 connection = None
