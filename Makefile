@@ -75,9 +75,10 @@ test: .venv data
 	@$(RUN) coverage report --include="tasks/*,flows/*,serving/*" --skip-covered
 	@$(RUN) coverage report --include="evertrain/*" --skip-covered --fail-under=95
 
-# Postgres, S3, MLflow, Prefect and a worker, started here and killed; on the other core a browser and the rest.
+# Postgres, S3, MLflow, Prefect and a worker, started here and killed; on the other core a browser, and trainings
+# that are killed at each of their points.
 test-services: .venv
-	@$(RUN) pytest -n 2 --dist loadgroup -m "services and not slow" tests/e2e
+	@$(RUN) pytest -n 2 --dist loadgroup -m "services and not slow" tests/e2e tests/orchestration
 
 test-all: .venv data
 	@$(RUN) pytest -n 2 --dist loadgroup --cov --cov-report=

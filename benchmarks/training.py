@@ -122,7 +122,7 @@ def make_databases(home: Path) -> Path:
     """Make MLflow's tables and Prefect's once: every side has a database, as on any day but the first."""
     home.mkdir(parents=True)
     settings = read_settings({"EVERTRAIN_HOME": str(home)})
-    mirror_aliases(settings, "none", None, None)
+    mirror_aliases(settings, "none", {})
     with prefect_api(settings, stays=False) as server:
         assert server is not None
         server.wait_until_ready()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
 
     from evertrain.run_facts import RunFacts
 
-CHAMPION = "champion"
-PREVIOUS = "previous"
 _log = logging.getLogger(__name__)
 _EXISTS = frozenset({"RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"})
+
+
+Aliases = Mapping[str, int | None]
 
 
 class Repair(NamedTuple):
@@ -66,16 +68,13 @@ def register(settings: Settings, facts: RunFacts, run_id: str) -> ModelVersion:
         )
 
 
-def mirror_aliases(
-    settings: Settings, name: str, champion: int | None, previous: int | None
-) -> tuple[Repair, ...]:
-    """Put the aliases ``champion`` and ``previous`` where the journal has them.
+def mirror_aliases(settings: Settings, name: str, wanted: Aliases) -> tuple[Repair, ...]:
+    """Put the aliases where the journal has them.
 
     Args:
         settings: Say where MLflow is.
         name: The pipeline.
-        champion: The version that holds the title; None: nobody.
-        previous: The version before it; None: none.
+        wanted: The version that each alias shall name; None: none.
 
     Returns:
         What stood elsewhere and was moved.
@@ -83,7 +82,6 @@ def mirror_aliases(
     Raises:
         RegistryError: MLflow can't be reached, or lacks a version that the journal names.
     """
-    wanted = {CHAMPION: champion, PREVIOUS: previous}
     with mlflow_client(settings, f"set the aliases of model {name!r}") as client:
         found = _find_aliases(client, name)
         repairs = tuple(
@@ -99,10 +97,10 @@ def mirror_aliases(
         return repairs
 
 
-def follow_with_aliases(settings: Settings, name: str, champion: int | None, previous: int | None) -> None:
+def follow_with_aliases(settings: Settings, name: str, wanted: Aliases) -> None:
     """Move MLflow's aliases as ``mirror_aliases`` does; that MLflow is down is said: what was done stands."""
     try:
-        mirror_aliases(settings, name, champion, previous)
+        mirror_aliases(settings, name, wanted)
     except RegistryError as cause:
         _log.warning("Done, but MLflow's aliases follow only with the next train: %s", cause)
 

@@ -79,7 +79,7 @@ def mirror_aliases_task(run: Run, *, repair: bool) -> None:
     # Not the run's own journal: that one is in use, where this goes on beside other steps.
     journal = open_journal(pipeline.store, pipeline.name, pipeline.settings.actor)
     _, state = journal.read()
-    for found in run.registrar.mirror(pipeline.settings, pipeline.name, state.champion, state.previous):
+    for found in run.registrar.mirror(pipeline.settings, pipeline.name, state.aliases):
         if not repair:
             continue
         reason = (

@@ -25,7 +25,7 @@ from evertrain.storage import Store
 CLAIM = (
     "the controller of a canary under 200 requests a second to two workers is killed at twelve places, "
     "twenty times each: every request is answered, with nobody watching the canary answers nothing after "
-    "3.5 s, the next controller has it in hand within 5 s and walks it to the one end that there is, in one chain"
+    "3.5 s, the next controller has it in hand within 5 s and walks it to its one end, in one chain"
 )
 RATE, CALLERS = 200, 4
 FAILING = BODY.replace(b"1.0", b"99.0")

@@ -41,7 +41,7 @@ def rollback(
         settings = read_settings()
         journal = open_existing_journal(name, settings)
         entry, state = journal.append(decide_rolled_back(to=to, reason=reason))
-        follow_with_aliases(settings, name, state.champion, state.previous)
+        follow_with_aliases(settings, name, state.aliases)
         tell_acknowledged(journal, state)
         output.answer(
             {

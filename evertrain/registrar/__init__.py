@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from evertrain.child_process import ChildProcess, Trade
 from evertrain.config import PipelineConfig
 from evertrain.records import Evaluation, ModelVersion, Record, TrainOutcome, ValidationReport
-from evertrain.registry import Repair, mirror_aliases, register
+from evertrain.registry import Aliases, Repair, mirror_aliases, register
 from evertrain.reports import run_report
 from evertrain.reports.plots import curve_png, search_png
 from evertrain.run_facts import RunFacts, dump_facts
@@ -58,9 +58,7 @@ class Registrar(Protocol):
     def open(self, settings: Settings) -> None:
         """Get ready to work with the MLflow of *settings*; what fails here is told by what is asked next."""
 
-    def mirror(
-        self, settings: Settings, name: str, champion: int | None, previous: int | None
-    ) -> tuple[Repair, ...]:
+    def mirror(self, settings: Settings, name: str, wanted: Aliases) -> tuple[Repair, ...]:
         """Put the aliases where the journal has them; see ``evertrain.registry.mirror_aliases``."""
 
     def record(self, settings: Settings, facts: RunFacts) -> Recorded:
@@ -99,11 +97,9 @@ class RegistrarHere:
     def open(self, settings: Settings) -> None:
         """See Registrar: nothing is gained by doing ahead what is done here."""
 
-    def mirror(
-        self, settings: Settings, name: str, champion: int | None, previous: int | None
-    ) -> tuple[Repair, ...]:
+    def mirror(self, settings: Settings, name: str, wanted: Aliases) -> tuple[Repair, ...]:
         """See Registrar."""
-        return mirror_aliases(settings, name, champion, previous)
+        return mirror_aliases(settings, name, wanted)
 
     def record(self, settings: Settings, facts: RunFacts) -> Recorded:
         """See Registrar."""
@@ -161,17 +157,9 @@ class RegistrarBeside:
         """See Registrar."""
         self._ask("open", settings=dump_settings(settings))
 
-    def mirror(
-        self, settings: Settings, name: str, champion: int | None, previous: int | None
-    ) -> tuple[Repair, ...]:
+    def mirror(self, settings: Settings, name: str, wanted: Aliases) -> tuple[Repair, ...]:
         """See Registrar."""
-        moved = self._get(
-            "mirror",
-            settings=dump_settings(settings),
-            name=name,
-            champion=champion,
-            previous=previous,
-        )
+        moved = self._get("mirror", settings=dump_settings(settings), name=name, wanted=dict(wanted))
         return tuple(Repair(**each) for each in moved)
 
     def record(self, settings: Settings, facts: RunFacts) -> Recorded:

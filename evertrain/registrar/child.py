@@ -10,6 +10,7 @@ from evertrain.child_process import serve_parent
 from evertrain.failpoints import kill_too
 from evertrain.mlflow_client import import_mlflow, open_mlflow
 from evertrain.registrar import RegistrarHere, ReportFacts
+from evertrain.registry import Aliases
 from evertrain.reports.plots import import_matplotlib
 from evertrain.run_facts import load_facts
 from evertrain.settings import Settings, load_settings
@@ -37,10 +38,8 @@ def _open(settings: Settings) -> None:
     open_mlflow(settings)
 
 
-def _mirror(
-    settings: Settings, name: str, champion: int | None, previous: int | None
-) -> list[dict[str, Any]]:
-    return [repair._asdict() for repair in HERE.mirror(settings, name, champion, previous)]
+def _mirror(settings: Settings, name: str, wanted: Aliases) -> list[dict[str, Any]]:
+    return [repair._asdict() for repair in HERE.mirror(settings, name, wanted)]
 
 
 def _record(settings: Settings, facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -175,6 +175,12 @@ class PipelineState:
         """The version that a plain rollback returns to; None if there is none."""
         return self.champions[-2] if len(self.champions) > 1 else None
 
+    @property
+    def aliases(self) -> dict[str, int | None]:
+        """The version that each alias of the model registry names; None for one that names none."""
+        challenger = self.rollout.version if self.rollout else None
+        return {"champion": self.champion, "challenger": challenger, "previous": self.previous}
+
     def find_run(self, run_key: str) -> VersionState | None:
         """The version that was registered under *run_key*; None if there is none."""
         return next((version for version in self.versions.values() if version.run_key == run_key), None)

@@ -57,7 +57,7 @@ def walk_rollout(name: str, settings: Settings, tell: Callable[[Look], None] = l
     with claim(journal, journal.store, ROLLOUT) as held:
         state = RolloutController(journal, journal.store, fence=held.number, tell=tell).run()
     tell_acknowledged(journal, state)
-    follow_with_aliases(settings, name, state.champion, state.previous)
+    follow_with_aliases(settings, name, state.aliases)
     return find_end(journal, rollout)
 
 
@@ -127,7 +127,7 @@ def advance_rollout(
     entry, state = journal.append(decide(rollout, evidence, reason=told))
     if is_last:
         tell_acknowledged(journal, state)
-        follow_with_aliases(settings, name, state.champion, state.previous)
+        follow_with_aliases(settings, name, state.aliases)
     return entry, state
 
 
@@ -148,7 +148,10 @@ def abort_rollout(name: str, settings: Settings, reason: str) -> tuple[Entry, Pi
     """
     journal = open_existing_journal(name, settings)
     rollout = find_rollout(journal.read()[1], name)
-    return journal.append(decide_rollout_ended(rollout, "aborted", {}, reason=reason or "aborted by hand"))
+    ended = decide_rollout_ended(rollout, "aborted", {}, reason=reason or "aborted by hand")
+    entry, state = journal.append(ended)
+    follow_with_aliases(settings, name, state.aliases)
+    return entry, state
 
 
 def approve_version(name: str, version: int, settings: Settings, reason: str) -> tuple[Entry, PipelineState]:
@@ -178,5 +181,5 @@ def approve_version(name: str, version: int, settings: Settings, reason: str) ->
     entry, state = journal.append(begun)
     if entry.kind == "promoted":
         tell_acknowledged(journal, state)
-        follow_with_aliases(settings, name, state.champion, state.previous)
+    follow_with_aliases(settings, name, state.aliases)
     return entry, state

@@ -63,7 +63,7 @@ def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from evertrain.registry import mirror_aliases
 
     home = tmp_path_factory.mktemp("registry")
-    mirror_aliases(read_settings({**os.environ, "EVERTRAIN_HOME": str(home)}), "none", None, None)
+    mirror_aliases(read_settings({**os.environ, "EVERTRAIN_HOME": str(home)}), "none", {})
     return home / "mlflow.db"
 
 

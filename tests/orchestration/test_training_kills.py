@@ -32,6 +32,8 @@ POINTS = (
     "journal-before-head:4",
     "claim-before-lease",
 )
+SOONEST = ("after-ingest", "after-train", "registry-after-create-version", "journal-before-head:3")
+"""One of each kind, for `make test`: a point takes ten seconds. `make test-services` has the others."""
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +66,10 @@ def train(runner: subprocess.Popen[str], home: Path, tmp_path: Path) -> Train:
     return run
 
 
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize(
+    "point",
+    [pytest.param(point, marks=() if point in SOONEST else pytest.mark.services) for point in POINTS],
+)
 def test_a_killed_training_started_again_makes_one_version(
     point: str, train: Train, home: Path, write_pipeline: Write
 ) -> None:

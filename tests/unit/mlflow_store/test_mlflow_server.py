@@ -63,7 +63,7 @@ def test_a_server_takes_run_version_and_aliases_once(address, facts, capfd):
     run_id = log_run(settings, facts)
     version = register(settings, facts, run_id)
     assert (log_run(settings, facts), register(settings, facts, run_id)) == (run_id, version)
-    assert mirror_aliases(settings, "flights", 1, None) == (Repair("champion", None, 1),)
+    assert mirror_aliases(settings, "flights", {"champion": 1}) == (Repair("champion", None, 1),)
     assert run_url(settings, run_id) == f"{address}/#/experiments/1/runs/{run_id}"
 
     with mlflow_client(settings, "load"):

@@ -26,7 +26,8 @@ ROWS = pd.DataFrame({"dep time": [1, 4], "origin": ["EWR", "JFK"], "ignored": [0
 @pytest.fixture
 def champion(settings, facts):
     """The settings of an MLflow whose champion is the real bundle."""
-    mirror_aliases(settings, "flights", register(settings, facts, log_run(settings, facts)).version, None)
+    version = register(settings, facts, log_run(settings, facts)).version
+    mirror_aliases(settings, "flights", {"champion": version})
     return settings
 
 

@@ -80,10 +80,10 @@ def report_facts(facts):
 def test_a_run_is_written_down_alike_by_both(settings, facts, registrar):
     """Run, version, pictures, aliases and page, whoever does it."""
     registrar.open(settings)
-    assert registrar.mirror(settings, "flights", None, None) == ()
+    assert registrar.mirror(settings, "flights", {"champion": None}) == ()
     version, url = registrar.record(settings, facts)
     again = registrar.record(settings, facts)
-    moved = registrar.mirror(settings, "flights", 1, None)
+    moved = registrar.mirror(settings, "flights", {"champion": 1})
     registrar.keep_page(settings, version.run_id, "report.html", registrar.draw_report(report_facts(facts)))
 
     assert (version.version, version.run_key, version.bundle) == (1, facts.run_key, facts.bundle.digest)
@@ -111,7 +111,7 @@ def test_a_search_is_drawn_too(settings, facts, beside):
 def test_what_mlflow_refuses_is_told_alike_by_both(settings, registrar):
     """The error's type and words travel, and the process lives on."""
     with pytest.raises(RegistryError, match="set the aliases of model 'nobody'"):
-        registrar.mirror(settings, "nobody", 7, None)
+        registrar.mirror(settings, "nobody", {"champion": 7})
 
     assert registrar.is_free
 
@@ -124,7 +124,7 @@ def test_an_mlflow_that_does_not_answer_is_told_alike_by_both(tmp_path, registra
     with pytest.raises(
         RegistryUnavailable, match=r"in MLflow at http://127.0.0.1:9: .*See that the server runs"
     ):
-        registrar.mirror(gone, "flights", None, None)
+        registrar.mirror(gone, "flights", {"champion": None})
 
 
 def test_a_database_that_cannot_be_opened_ahead_is_told_when_it_is_needed(tmp_path, beside):
@@ -134,7 +134,7 @@ def test_a_database_that_cannot_be_opened_ahead_is_told_when_it_is_needed(tmp_pa
     beside.open(broken)
 
     with pytest.raises(RegistryError, match="Can't set the aliases of model 'flights'"):
-        beside.mirror(broken, "flights", None, None)
+        beside.mirror(broken, "flights", {"champion": None})
 
 
 def test_facts_and_settings_travel_unchanged(settings, facts):
@@ -150,7 +150,7 @@ def test_facts_and_settings_travel_unchanged(settings, facts):
 
 def test_the_child_answers_by_the_methods_of_a_registrar(settings):
     """Each question names one; the answer is JSON."""
-    asked = {"settings": dump_settings(settings), "name": "flights", "champion": None, "previous": None}
+    asked = {"settings": dump_settings(settings), "name": "flights", "wanted": {}}
 
     assert answer({"what": "mirror", "facts": asked}) == []
     assert answer({"what": "open", "facts": {"settings": dump_settings(settings)}}) is None
@@ -173,7 +173,7 @@ def test_a_registrar_that_hangs_or_dies_is_told_as_mlflow_s(settings):
     """Neither keeps a run for ever; one that has died is used by no other run."""
     with closing(RegistrarBeside(words=("-c", "import time; time.sleep(60)"), timeout_seconds=1.0)) as hung:
         with pytest.raises(ServiceError, match=r"MLflow gave no answer within 1 s.*See that MLflow's server"):
-            hung.mirror(settings, "flights", None, None)
+            hung.mirror(settings, "flights", {"champion": None})
         assert not hung.is_free
 
 

@@ -126,40 +126,45 @@ def test_killed_anywhere_and_started_again_makes_one_version(settings, facts, fa
         assert len(client.search_logged_models([experiment])) == 1
 
 
+def aliases(champion, previous=None, challenger=None):
+    return {"champion": champion, "challenger": challenger, "previous": previous}
+
+
 def test_aliases_follow_the_journal(settings, facts, other):
-    """Aliases are set, moved and removed, and what differed is reported once."""
+    """Set, moved and removed, and what differed is reported once; the challenger of a rollout has one too."""
     for run in (facts, other):
         register(settings, run, log_run(settings, run))
 
-    assert mirror_aliases(settings, "flights", 1, None) == (Repair("champion", None, 1),)
-    assert mirror_aliases(settings, "flights", 1, None) == ()
-    assert mirror_aliases(settings, "flights", 2, 1) == (
+    assert mirror_aliases(settings, "flights", aliases(1)) == (Repair("champion", None, 1),)
+    assert mirror_aliases(settings, "flights", aliases(1)) == ()
+    assert mirror_aliases(settings, "flights", aliases(2, 1)) == (
         Repair("champion", 1, 2),
         Repair("previous", None, 1),
     )
-    assert mirror_aliases(settings, "flights", 1, None) == (
+    assert mirror_aliases(settings, "flights", aliases(1)) == (
         Repair("champion", 2, 1),
         Repair("previous", 1, None),
     )
+    assert mirror_aliases(settings, "flights", aliases(1, challenger=2)) == (Repair("challenger", None, 2),)
 
 
 def test_an_alias_moved_by_hand_is_put_back(settings, facts, other):
     """The journal leads; other people's aliases are left alone."""
     for run in (facts, other):
         register(settings, run, log_run(settings, run))
-    mirror_aliases(settings, "flights", 1, None)
+    mirror_aliases(settings, "flights", aliases(1))
     with mlflow_client(settings, "move by hand") as client:
         client.set_registered_model_alias("flights", "champion", "2")
         client.set_registered_model_alias("flights", "mine", "2")
 
-    assert mirror_aliases(settings, "flights", 1, None) == (Repair("champion", 2, 1),)
+    assert mirror_aliases(settings, "flights", aliases(1)) == (Repair("champion", 2, 1),)
     with mlflow_client(settings, "look") as client:
         assert client.get_registered_model("flights").aliases == {"champion": 1, "mine": 2}
 
 
 def test_a_model_that_isn_t_there_has_no_aliases(settings):
     """Before the first version there is nothing to mirror."""
-    assert mirror_aliases(settings, "flights", None, None) == ()
+    assert mirror_aliases(settings, "flights", aliases(None)) == ()
 
 
 def test_a_version_that_isn_t_there_is_told(settings, facts):
@@ -167,4 +172,4 @@ def test_a_version_that_isn_t_there_is_told(settings, facts):
     register(settings, facts, log_run(settings, facts))
 
     with pytest.raises(RegistryError, match=r"Can't set the aliases of model 'flights'.*version=7"):
-        mirror_aliases(settings, "flights", 7, None)
+        mirror_aliases(settings, "flights", aliases(7))

@@ -30,6 +30,7 @@ def test_the_looks_of_an_ab_test_are_counted_and_the_last_one_binds(champion: Re
     rollout = find_rollout(state, "flights")
     _, state = champion.append(decide_rollout_judged(rollout, "open", 300, {}, reason="gain +0.001"))
     again = find_rollout(state, "flights")
+    assert state.aliases == {"champion": 1, "challenger": 2, "previous": None}
     assert (again.looks, again.judged_rows, again.verdict) == (1, 300, "open")
     with pytest.raises(Conflict, match="look 1 doesn't follow look 1"):
         champion.append(decide_rollout_judged(rollout, "open", 300, {}, reason="twice"))

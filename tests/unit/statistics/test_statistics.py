@@ -23,6 +23,7 @@ def test_intervals_hold_the_truth(proof, count):
     assert all(223 <= held <= 249 for held in totals.values())
 
 
+@pytest.mark.slow
 def test_a_reused_hold_out_promotes_none_by_chance(proof, count):
     """G7: of 60 families of twenty equal challengers few promote one; without the ledger many do."""
     totals = count(proof("G7").trial, 60)
