@@ -149,7 +149,8 @@ def test_facts_and_settings_travel_unchanged(settings, facts):
 
 
 def test_the_child_answers_by_the_methods_of_a_registrar(settings):
-    """Each question names one; the answer is JSON."""
+    """Each question names one; the answer is JSON. Before the first it has imported MLflow."""
+    import_mlflow()
     asked = {"settings": dump_settings(settings), "name": "flights", "wanted": {}}
 
     assert answer({"what": "mirror", "facts": asked}) == []
