@@ -91,7 +91,8 @@ def open_mlflow(settings: Settings) -> None:
     if settings.mlflow_uri is None:
         with mlflow_client(settings, "open the database") as client:
             client.search_registered_models(max_results=1)
-    import mlflow.pyfunc  # noqa: F401 - for those who save a model next
+    with quiet(*_LOGGERS):
+        import mlflow.pyfunc  # noqa: F401 - for those who save a model next
 
 
 def _open_client(settings: Settings) -> MlflowClient:
