@@ -38,6 +38,7 @@ def plan_lines(plan: Plan) -> list[tuple[str, str]]:
         ("pipeline", plan.pipeline),
         ("source", plan.source),
         ("query", " ".join(plan.query.split()) if plan.query else ""),
+        ("labels", plan.labels or ""),
         ("target", plan.target if plan.positive is None else f"{plan.target} (positive: {plan.positive})"),
         ("features", "; ".join(kinds) if features else "every column but target, timestamp, entity, weight"),
         ("split", plan.split),

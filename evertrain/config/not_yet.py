@@ -5,17 +5,14 @@ from __future__ import annotations
 from evertrain.config import PipelineConfig
 from evertrain.config.faults import Fault, fault_at
 
-DORMANT = ("labels",)
 UNWALKED = ("ab",)
 WORDS = "is not yet supported by this version"
 
 
 def find_dormant(config: PipelineConfig) -> tuple[str, ...]:
     """Name the parts that *config* sets, and that nothing acts on yet; they hinder no run."""
-    sections = [name for name in DORMANT if name in config.model_fields_set]
     judged = any(gate.type == "slices" for gate in config.evaluation.gates)
-    unjudged = ["evaluation.slices"] if config.evaluation.slices and not judged else []
-    return (*sections, *unjudged)
+    return ("evaluation.slices",) if config.evaluation.slices and not judged else ()
 
 
 def find_not_yet(config: PipelineConfig, *, has_champion: bool = False) -> list[Fault]:

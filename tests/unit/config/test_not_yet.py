@@ -63,7 +63,7 @@ def test_what_nothing_acts_on_yet_is_named_where_it_is_set():
         labels={"source": {"type": "files", "uri": "l.csv"}, "join": "prediction_id", "column": "y"},
     )
 
-    assert find_dormant(config) == ("labels", "evaluation.slices")
+    assert find_dormant(config) == ("evaluation.slices",)
     assert find_dormant(make_config()) == ()
 
 
