@@ -28,6 +28,7 @@ def ingest_records(pipeline: Pipeline, as_of: datetime | None) -> StepRecords | 
     facts = {
         "pipeline": pipeline.name,
         "data": pipeline.config.model_dump(mode="json", by_alias=True)["data"],
+        **_labels(pipeline),
         "task": pipeline.config.evaluation.task,
         **_quarantine(pipeline),
         "as_of": as_of.isoformat() if as_of else None,
@@ -35,6 +36,12 @@ def ingest_records(pipeline: Pipeline, as_of: datetime | None) -> StepRecords | 
         "code": code_digest(),
     }
     return StepRecords(pipeline.store, digest_of(facts))
+
+
+def _labels(pipeline: Pipeline) -> dict[str, Any]:
+    """What decides at ingest which label a row has."""
+    labels = pipeline.config.target_labels
+    return {"labels": labels.model_dump(mode="json")} if labels else {}
 
 
 def _quarantine(pipeline: Pipeline) -> dict[str, Any]:

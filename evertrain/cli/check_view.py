@@ -24,8 +24,6 @@ def show_plan(plan: Plan, console: Console) -> None:
     console.print(table)
     for warning in plan.warnings:
         console.print(Text.assemble(("! ", "yellow"), warning))
-    if plan.dormant:
-        console.print(Text(f"read, and not yet acted on: {', '.join(plan.dormant)}", "dim"))
 
 
 def plan_lines(plan: Plan) -> list[tuple[str, str]]:
@@ -36,6 +34,7 @@ def plan_lines(plan: Plan) -> list[tuple[str, str]]:
         ("pipeline", plan.pipeline),
         ("source", plan.source),
         ("query", " ".join(plan.query.split()) if plan.query else ""),
+        ("labels", plan.labels or ""),
         ("target", plan.target if plan.positive is None else f"{plan.target} (positive: {plan.positive})"),
         ("features", "; ".join(kinds) if features else "every column but target, timestamp, entity, weight"),
         ("split", plan.split),

@@ -70,6 +70,11 @@ class LabelsConfig(Section):
     arrived_at: ColumnName | None = None
     delay: Duration = timedelta(0)
 
+    @property
+    def gives_target(self) -> bool:
+        """Whether labels replace the target at ingest: those of a prediction id tell of answers alone."""
+        return self.join != "prediction_id"
+
 
 class ExpectationConfig(BaseModel):
     """One of Great Expectations' own, by its name there; all other keys are its arguments."""
@@ -278,6 +283,11 @@ class PipelineConfig(Section):
     def primary_metric(self) -> MetricName:
         """The metric a candidate is judged by first."""
         return self.evaluation.metrics[0]
+
+    @property
+    def target_labels(self) -> LabelsConfig | None:
+        """The late labels that take the target's place; None where the rows bring their own."""
+        return self.labels if self.labels and self.labels.gives_target else None
 
     def digest(self) -> str:
         """SHA-256 of what can change a run's outcome: without description, owner, notify and schedules."""

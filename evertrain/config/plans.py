@@ -10,7 +10,6 @@ from typing import Any
 from pydantic import BaseModel
 
 from evertrain.config import DataConfig, DriftConfig, PipelineConfig, ServingConfig
-from evertrain.config.dormant import find_dormant
 from evertrain.config.estimators import describe_estimator
 from evertrain.config.faults import refuse
 from evertrain.config.query_syntax import computed_columns
@@ -27,6 +26,7 @@ class Plan(Record):
     config: str
     source: str
     query: str | None
+    labels: str | None
     target: str
     positive: Label | None
     timestamp: str | None
@@ -46,7 +46,6 @@ class Plan(Record):
     schedule: str
     serving: str
     notify: tuple[str, ...]
-    dormant: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
@@ -62,6 +61,7 @@ def build_plan(config: PipelineConfig, settings: Settings) -> Plan:
         config=config.digest(),
         source=_spell_kind(data.source),
         query=data.query,
+        labels=_spell_labels(config),
         target=data.target,
         positive=data.positive,
         timestamp=data.timestamp,
@@ -81,7 +81,6 @@ def build_plan(config: PipelineConfig, settings: Settings) -> Plan:
         schedule=_spell_schedule(config.schedule.train, config.schedule.timezone),
         serving=_spell_serving(config.serving),
         notify=spell_notifiers(config.notify, os.environ),
-        dormant=find_dormant(config),
         warnings=tuple(_find_warnings(config)),
     )
 
@@ -94,6 +93,19 @@ def _spell_kind(kind: BaseModel) -> str:
     first, *_ = (type(kind).__doc__ or "").split("\n\n")
     manual = " ".join(first.replace("``", "").split()).removesuffix(".")
     return f"{name}{f' ({arguments})' if arguments else ''}: {manual}"
+
+
+def _spell_labels(config: PipelineConfig) -> str | None:
+    labels = config.labels
+    if labels is None:
+        return None
+    delay = spell_duration(labels.delay)
+    known = f"once {labels.arrived_at} has passed" if labels.arrived_at else f"{delay} after the row's time"
+    if not labels.gives_target:
+        used = "joined to the service's answers by prediction_id, beside those of the feedback route"
+    else:
+        used = f"in the place of {config.data.target}, joined by {', '.join(labels.join)}"
+    return f"{labels.column} of {_spell_kind(labels.source)}; {used}; known {known}"
 
 
 def _features_by_kind(data: DataConfig) -> dict[str, tuple[str, ...]]:
@@ -157,8 +169,19 @@ def _find_warnings(config: PipelineConfig) -> Iterator[str]:
             yield f"drift.retrain_on names {trigger}, but drift.{trigger} is not given: it starts nothing"
     if config.drift.regret is not None and config.data.window is None:
         yield "drift.regret needs data.window.train to know what its probe learns from"
+    yield from _warn_of_labels(config)
     if config.data.positive is not None and config.evaluation.task != "binary_classification":
         yield f"data.positive has no meaning for {config.evaluation.task}"
+
+
+def _warn_of_labels(config: PipelineConfig) -> Iterator[str]:
+    labels, timestamp = config.labels, config.data.timestamp
+    if labels is None:
+        return
+    if labels.arrived_at is not None and labels.delay:
+        yield "labels.delay has no meaning beside labels.arrived_at"
+    if labels.gives_target and timestamp is not None and timestamp not in labels.join:
+        yield f"labels.join is without {timestamp}: all rows of one {', '.join(labels.join)} have one label"
 
 
 def _computed_features(data: DataConfig) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from evertrain.canonical import digest_of
 from evertrain.config import PipelineConfig
 from evertrain.datasets.quarantine import read_quarantine, set_aside
 from evertrain.datasets.snapshots import (
@@ -65,6 +66,8 @@ class Ingested(Record):
 def source_digest(config: PipelineConfig) -> str | None:
     """SHA-256 over the names and contents of the source's files or objects; imports nothing heavy.
 
+    Late labels that become the target are of the source, too.
+
     Returns:
         None where only its rows tell: a database's or a function's.
 
@@ -72,11 +75,15 @@ def source_digest(config: PipelineConfig) -> str | None:
         SourceError: There is no such file or object, or a file can't be read.
         StorageError: The bucket can't be listed.
     """
-    return digest_source(config.data.source)
+    digest = digest_source(config.data.source)
+    if digest is None or config.target_labels is None:
+        return digest
+    labels = digest_source(config.target_labels.source)
+    return labels and digest_of([digest, labels])
 
 
 def ingest(config: PipelineConfig, store: Store, *, as_of: datetime | None, now: datetime) -> Ingested:
-    """Read the source, run the query, split the rows and keep them as a snapshot.
+    """Read the source, run the query, join late labels, split the rows and keep them as a snapshot.
 
     Args:
         config: The pipeline.
@@ -93,8 +100,9 @@ def ingest(config: PipelineConfig, store: Store, *, as_of: datetime | None, now:
         StorageError: The snapshot can't be written.
     """
     from evertrain.datasets.features import plan_features
+    from evertrain.datasets.late_labels import join_labels
     from evertrain.datasets.queries import open_table
-    from evertrain.datasets.roles import check_weights, require_columns, settle_roles
+    from evertrain.datasets.roles import check_weights, require_columns, settle_roles, settle_target
 
     # Here, since in the package it would hide the module of the same name.
     from evertrain.datasets.source_reading import source_files
@@ -104,6 +112,10 @@ def ingest(config: PipelineConfig, store: Store, *, as_of: datetime | None, now:
     with source_files(config.data.source) as paths, open_table(paths, config.data.query) as found:
         require_columns(found, config)
         table = settle_roles(found, config)
+        left_out: tuple[str, ...] = ()
+        if config.target_labels is not None:
+            table, left_out = join_labels(table, config.data, config.target_labels, as_of=as_of, now=now)
+            table = settle_target(table, config)
         _require_labels(table, config)
         split = split_rows(table, config.data, as_of=as_of, now=now)
         kept = _keep(table, config, split)
@@ -134,13 +146,19 @@ def ingest(config: PipelineConfig, store: Store, *, as_of: datetime | None, now:
         snapshot=snapshot,
         plan=plan,
         classes=classes,
-        notes=(*_note_set_aside(config, split), *notes),
+        notes=(*_note_set_aside(config, split), *left_out, *notes),
         masks=apart.masks,
     )
 
 
 def _require_labels(table: Table, config: PipelineConfig) -> None:
     (labelled,) = table.fetch_one(f"count({table.cell(config.data.target).sql})")
+    labels = config.target_labels
+    if not labelled and labels is not None:
+        raise DataRefused(
+            f"labels: no row has a label that arrived by as-of; expected rows and labels with the same "
+            f"{', '.join(labels.join)}. Check labels.source, labels.join and --as-of."
+        )
     if not labelled:
         raise DataRefused(
             f"data.target: no row has a value in column {config.data.target!r}; expected labels. "

@@ -29,9 +29,6 @@ MEMORY_LIMIT = "1GB"
 def open_table(paths: Sequence[Path], query: str | None, *, passing: bool = False) -> Iterator[Table]:
     """Read *paths* as the table ``source`` and run *query* over it.
 
-    One thread, so that sums of floats don't depend on the machine; what doesn't fit into `MEMORY_LIMIT` is
-    spilled to a folder in EVERTRAIN_HOME, which is removed at the end.
-
     Args:
         paths: Files of one format.
         query: One SELECT over ``source``; None takes its rows as they are.
@@ -47,14 +44,7 @@ def open_table(paths: Sequence[Path], query: str | None, *, passing: bool = Fals
     """
     import duckdb
 
-    with (
-        _interrupts_heard(),
-        spill_folder(read_settings().home) as spill,
-        _no_room_told(spill),
-        closing(duckdb.connect(config=_settings(spill))) as connection,
-    ):
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.execute("SET enable_progress_bar = false")
+    with open_database() as (connection, _):
         statement = "FROM source" if query is None else _parse(connection, query)
         try:
             names = _open_source(connection, paths)
@@ -64,6 +54,29 @@ def open_table(paths: Sequence[Path], query: str | None, *, passing: bool = Fals
         except duckdb.Error as cause:
             raise read_faults.explain(str(cause), query, names_of(connection)) from cause
         yield table
+
+
+@contextmanager
+def open_database() -> Iterator[tuple[DuckDBPyConnection, Path]]:
+    """Open an empty database, and a folder that is removed at the end.
+
+    One thread, so that sums of floats don't depend on the machine; what doesn't fit into `MEMORY_LIMIT` is
+    spilled to the folder, which is in EVERTRAIN_HOME.
+
+    Raises:
+        StorageError: There is no room to spill to.
+    """
+    import duckdb
+
+    with (
+        _interrupts_heard(),
+        spill_folder(read_settings().home) as spill,
+        _no_room_told(spill),
+        closing(duckdb.connect(config=_settings(spill))) as connection,
+    ):
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET enable_progress_bar = false")
+        yield connection, spill
 
 
 @contextmanager

@@ -42,6 +42,13 @@ def settle_roles(table: Table, config: PipelineConfig) -> Table:
         table = table.with_cell(_read_timestamp(table, data.timestamp))
     for name in data.features.datetime if data.features else ():
         table = table.with_cell(_read_datetime(table, name))
+    return settle_target(table, config)
+
+
+def settle_target(table: Table, config: PipelineConfig) -> Table:
+    """Make integers of whole labels that some null made floats; a target that isn't there yet is let be."""
+    if config.data.target not in table.names:
+        return table
     return table.with_cell(_settle_target(table, config))
 
 
@@ -85,7 +92,8 @@ def spell_type(kind: LogicalType) -> str:
 
 def _named_columns(config: PipelineConfig) -> Iterator[tuple[str, str]]:
     data = config.data
-    yield "data.target", data.target
+    if config.target_labels is None:
+        yield "data.target", data.target
     for path, single in (("data.timestamp", data.timestamp), ("data.weight", data.weight)):
         if single is not None:
             yield path, single

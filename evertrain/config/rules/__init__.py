@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from evertrain.config.faults import Fault
-from evertrain.config.rules.columns import join_faults, role_faults, window_faults
+from evertrain.config.rules.columns import join_faults, label_faults, role_faults, window_faults
 from evertrain.config.rules.learning import (
     classifier_faults,
     expectation_faults,
@@ -31,6 +31,7 @@ RULES: tuple[Rule, ...] = (
     role_faults,
     window_faults,
     join_faults,
+    label_faults,
     expectation_faults,
     classifier_faults,
     search_faults,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from evertrain.config.faults import Fault, Path, fault_at, spell_value
@@ -75,4 +76,22 @@ def join_faults(raw: Raw, _settings: Settings) -> Iterator[Fault]:
     if pick(raw, "labels", "join") == []:
         yield fault_at(
             ("labels", "join"), "[]", "prediction_id, or columns of data.entity and data.timestamp"
+        )
+
+
+def label_faults(raw: Raw, _settings: Settings) -> Iterator[Fault]:
+    """Find labels whose columns are one another's, and a delay that nothing measures from."""
+    column, arrived = pick_text(raw, "labels", "column"), pick_text(raw, "labels", "arrived_at")
+    for role in _listed(raw, "join", "labels", "join"):
+        if role.column == column:
+            yield _taken(role, "the labels' column")
+    if arrived is not None and arrived == column:
+        yield fault_at(("labels", "arrived_at"), f"{spell_value(arrived)} is the labels' column", "another")
+    delayed = re.search("[1-9]", pick_text(raw, "labels", "delay") or "")
+    by_id = pick(raw, "labels", "join") == "prediction_id"
+    if delayed and arrived is None and not by_id and pick(raw, "data", "timestamp") is None:
+        yield fault_at(
+            ("labels", "delay"),
+            "a delay without data.timestamp",
+            "data.timestamp, from which it counts, or labels.arrived_at",
         )

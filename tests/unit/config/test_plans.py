@@ -12,6 +12,8 @@ from evertrain.errors import ConfigError
 from evertrain.settings import read_settings
 
 SETTINGS = read_settings({})
+LABELS = {"source": {"type": "files", "uri": "l.csv"}, "column": "z", "delay": "1d"}
+FILES = "CSV, Parquet or JSON lines: a local path or glob, or an object's address such as s3://bucket/*.csv"
 TREE = "sklearn.tree.DecisionTreeClassifier"
 
 
@@ -117,6 +119,20 @@ def test_validation_drift_schedule_and_serving_are_said():
     assert plan_of().serving == "predictions are logged, 100% of them"
 
 
+def test_late_labels_are_said_with_how_they_are_joined_and_when_they_are_known():
+    """Whoever reads the plan sees whether labels replace the target, or only tell of the answers."""
+    joined = plan_of(data={"entity": ["a"], "timestamp": "t"}, labels={**LABELS, "join": ["a", "t"]})
+    told = plan_of(labels={**LABELS, "join": "prediction_id", "arrived_at": "told"})
+
+    source = f'z of files (uri "l.csv"): {FILES}'
+    assert joined.labels == f"{source}; in the place of y, joined by a, t; known 1d after the row's time"
+    assert told.labels == (
+        f"{source}; joined to the service's answers by prediction_id, beside those of the feedback route; "
+        "known once told has passed"
+    )
+    assert plan_of().labels is None
+
+
 @pytest.mark.parametrize(
     ("sections", "warnings"),
     [
@@ -147,6 +163,16 @@ def test_validation_drift_schedule_and_serving_are_said():
         (
             {"data": {"positive": "a"}, "evaluation": {"task": "multiclass_classification"}},
             ("data.positive has no meaning for multiclass_classification",),
+        ),
+        (
+            {
+                "data": {"entity": ["a"], "timestamp": "t"},
+                "labels": {**LABELS, "join": ["a"], "arrived_at": "told"},
+            },
+            (
+                "labels.delay has no meaning beside labels.arrived_at",
+                "labels.join is without t: all rows of one a have one label",
+            ),
         ),
     ],
 )
