@@ -9,11 +9,11 @@ from typing import Literal
 
 from evertrain.sequential import Prior, log_e_different, log_e_greater
 
-Breach = Literal["errors", "latency", "sample_ratio"]
+Breach = Literal["errors", "latency", "accuracy", "sample_ratio"]
 
 # In how many rollouts of a challenger that is as good as stable a guardrail may trip, over the whole rollout.
 ALPHA = 0.01
-# Errors and latency each get half of it.
+# Errors and latency each get half of it, and so does a shadow's accuracy: of three tests 1.5 % in all.
 ROLLBACK_TESTS = 2
 # A wrong sample ratio is a fault of the system, not of a model: the usual bar is stricter (Fabijan 2019).
 SAMPLE_RATIO_ALPHA = 0.001
@@ -66,12 +66,14 @@ class Evidence:
         log_slow: That it is slower than stable by more than it may be.
         log_sample_ratio: That it was given another share of requests than was meant.
         challenger_requests: Requests of the challenger in the last step.
+        log_worse: That it is wrong more often where stable is right than the other way round, by labels.
     """
 
     log_errors: float
     log_slow: float
     log_sample_ratio: float
     challenger_requests: int
+    log_worse: float = 0.0
 
 
 def weigh(steps: Sequence[StepCounts], max_error_rate: float) -> Evidence:
@@ -120,6 +122,8 @@ def find_breach(evidence: Evidence, *, replicas_alone: int | None = None) -> Bre
         return "errors"
     if evidence.log_slow >= math.log(ROLLBACK_TESTS * parts / ALPHA):
         return "latency"
+    if evidence.log_worse >= math.log(ROLLBACK_TESTS * parts / ALPHA):
+        return "accuracy"
     if evidence.log_sample_ratio >= math.log(parts / SAMPLE_RATIO_ALPHA):
         return "sample_ratio"
     return None

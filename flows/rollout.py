@@ -53,7 +53,7 @@ def rollout_flow(config: str) -> str:
     if pipeline.journal.read()[1].rollout is None:
         logger.info("No rollout of %s is under way.", pipeline.name)
         return "none"
-    ended = walk_rollout(pipeline.name, settings, Changes(pipeline.name).tell)
+    ended = walk_rollout(pipeline.name, settings, Changes(pipeline.name).tell, labels=pipeline.config.labels)
     notify_rollout_end(pipeline.name, ended, settings)
     logger.info(
         "Version %d: %s. %s. Version %s serves.",

@@ -9,7 +9,9 @@ import typer
 from evertrain.cli.console import command
 
 if TYPE_CHECKING:
+    from evertrain.config import LabelsConfig
     from evertrain.rollout.controller import Look
+    from evertrain.settings import Settings
 
 app = typer.Typer(
     help="See how a new version is rolled out beside the champion, walk it on, or end it.",
@@ -63,7 +65,7 @@ def run(name: Name, json: Json = False) -> None:
 
         settings = read_settings()
         with RolloutProgress(output.console, name) as progress:
-            ended = walk_rollout(name, settings, progress.tell)
+            ended = walk_rollout(name, settings, progress.tell, labels=find_labels(name, settings))
         notify_rollout_end(name, ended, settings)
         output.answer(
             {
@@ -140,6 +142,15 @@ def abort(name: Name, reason: Reason = "", json: Json = False) -> None:
                 f"[bold]{name}[/]: the rollout of version [bold]{version}[/] is ended; "
                 f"version [bold]{state.champion}[/] answers all requests."
             )
+
+
+def find_labels(name: str, settings: Settings) -> LabelsConfig | None:
+    """Where the pipeline's YAML says that late labels come from; None where there is no YAML of it here."""
+    from evertrain.config.files import load_config
+    from evertrain.pipelines import config_path
+
+    path = config_path(name)
+    return load_config(path, settings).labels if path.suffix else None
 
 
 def spell_look(look: Look) -> dict[str, Any]:

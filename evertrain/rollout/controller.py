@@ -26,11 +26,12 @@ from evertrain.release.rollouts import (
 from evertrain.release.state import Rollout
 from evertrain.rollout.beats import BEAT_SECONDS, Beat, beat_key, spell_beat
 from evertrain.rollout.label_watch import Labelled, LabelWatch
-from evertrain.rollout.moves import Move, Seen, decide_move
+from evertrain.rollout.moves import NO_PAIRS, Move, Seen, decide_move
 from evertrain.rollout.replicas import Replicas
 from evertrain.storage import Store
 
-SHADOW = "shadow"
+SHADOW, AB = "shadow", "ab"
+BY_LABELS = (SHADOW, AB)
 LOOK_SECONDS = 0.25
 BEAT_AFTER_SECONDS = BEAT_SECONDS / 2
 
@@ -98,7 +99,7 @@ class RolloutController:
         self._replicas.look()
         since_seconds = (datetime.now(UTC) - datetime.fromisoformat(rollout.step_since)).total_seconds()
         labelled = self._read_labels(rollout, since_seconds)
-        seen = see_rollout(rollout, self._replicas, since_seconds, labelled.rows if labelled else None)
+        seen = see_rollout(rollout, self._replicas, since_seconds, labelled)
         self._beat(rollout, seen.answering)
         move = decide_move(rollout, seen)
         self._tell(Look(rollout, seen, move))
@@ -117,8 +118,10 @@ class RolloutController:
         failpoint(f"rollout-after-{move.kind}")
 
     def _read_labels(self, rollout: Rollout, since_seconds: float) -> Labelled | None:
-        """What the labels say, from when both arms have had their time."""
-        if rollout.metric is None or self._labels is None or since_seconds < rollout.bake_seconds:
+        """What the labels say: of a shadow at any time, of two arms from when both have had theirs."""
+        if self._labels is None or rollout.kind not in BY_LABELS:
+            return None
+        if rollout.kind == AB and since_seconds < rollout.bake_seconds:
             return None
         return self._labels.look(rollout)
 
@@ -132,9 +135,9 @@ class RolloutController:
 
 
 def see_rollout(
-    rollout: Rollout, replicas: Replicas, since_seconds: float, labelled: int | None = None
+    rollout: Rollout, replicas: Replicas, since_seconds: float, labelled: Labelled | None = None
 ) -> Seen:
-    """Put together what *replicas*, looked at just now, report of *rollout*."""
+    """Put together what *replicas*, looked at just now, report of *rollout*, and what labels say of it."""
     return Seen(
         steps=_all_steps(rollout, replicas.steps(rollout.number)),
         since_seconds=since_seconds,
@@ -142,7 +145,8 @@ def see_rollout(
         unready=replicas.unready(rollout.number),
         answering=len(replicas.answering()),
         tripped=replicas.tripped(rollout.number),
-        labelled=labelled,
+        labelled=labelled.rows if labelled else None,
+        pairs=(labelled and labelled.pairs) or NO_PAIRS,
     )
 
 
@@ -183,7 +187,7 @@ def _decision(rollout: Rollout, move: Move, seen: Seen, fence: int) -> Decide | 
 def spell_evidence(seen: Seen) -> dict[str, JSON]:
     """What the arms did, or what a shadow's rows came to, for the journal."""
     if seen.shadow is not None:
-        return {"shadow": asdict(seen.shadow)}
+        return {"shadow": asdict(seen.shadow), "labelled": seen.pairs._asdict()}
     return {
         "steps": [
             {

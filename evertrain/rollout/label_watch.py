@@ -1,4 +1,4 @@
-"""Owns an A/B test's labels while it is walked: read and judged beside the walk, which must go on beating."""
+"""Owns a rollout's labels while it is walked: read and judged beside the walk, which must go on beating."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Self
 
 from evertrain.errors import EvertrainError
 from evertrain.release.state import Rollout
-from evertrain.rollout.moves import is_due
-from evertrain.rollout.verdicts import Arms, ArmsJudged, judge_arms
+from evertrain.rollout.moves import Pairs
+from evertrain.rollout.verdicts import ArmsJudged
 
 READ_SECONDS = 30.0
 """How often the labels are read."""
@@ -26,28 +26,32 @@ class Labelled:
     """What was read last.
 
     Attributes:
-        rows: Labelled rows of the arm that has fewer.
-        look: Which look it was read for.
-        judged: What they show; None where they aren't due to be judged.
+        rollout: Of which.
+        look: Which look at the arms it was read for.
+        rows: Labelled rows: of the arm that has fewer, or of a shadow.
+        judged: What both arms' rows show; None where they aren't due to be judged.
+        pairs: Of a shadow: who was right where; None where the strategy is another.
     """
 
-    rows: int
+    rollout: int
     look: int
-    judged: ArmsJudged | None
+    rows: int
+    judged: ArmsJudged | None = None
+    pairs: Pairs | None = None
 
 
 class LabelWatch:
-    """Reads the labels of both arms now and then, in a thread of its own.
+    """Reads what labels say of a rollout now and then, in a thread of its own.
 
     Args:
-        read_arms: Reads what both arms answered and what happened.
+        read: Reads it.
         clock: Monotonic seconds.
     """
 
     def __init__(
-        self, read_arms: Callable[[Rollout], Arms], clock: Callable[[], float] = time.monotonic
+        self, read: Callable[[Rollout], Labelled], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._read_arms = read_arms
+        self._read = read
         self._clock = clock
         self._thread = ThreadPoolExecutor(1, "labels")
         self._running: Future[Labelled] | None = None
@@ -68,8 +72,9 @@ class LabelWatch:
         if self._running is None and self._clock() >= self._read_at_seconds:
             self._read_at_seconds = self._clock() + READ_SECONDS
             self._running = self._thread.submit(self._read, rollout)
-        fresh = self._last is not None and self._last.look == rollout.looks + 1
-        return self._last if fresh else None
+        wanted = (rollout.number, rollout.looks + 1)
+        last = self._last
+        return last if last is not None and (last.rollout, last.look) == wanted else None
 
     def _collect(self) -> None:
         if self._running is None or not self._running.done():
@@ -79,13 +84,3 @@ class LabelWatch:
             self._last = running.result()
         except EvertrainError as cause:
             _log.warning("The labels can't be read now: %s They are read again.", cause.message)
-
-    def _read(self, rollout: Rollout) -> Labelled:
-        arms = self._read_arms(rollout)
-        rows, look = min(arms.stable.rows, arms.challenger.rows), rollout.looks + 1
-        if rollout.metric is None or not is_due(rollout, rows):
-            return Labelled(rows, look, None)
-        share = rollout.percent / 100
-        return Labelled(
-            rows, look, judge_arms(arms, rollout.metric, share=share, look=look, seed=rollout.number)
-        )

@@ -37,6 +37,20 @@ class Move(NamedTuple):
     cause: Pause | None = None
 
 
+class Pairs(NamedTuple):
+    """Labelled rows that a champion and its shadow both answered, and on how many of them only one was right.
+
+    ``won`` are the challenger's; of numbers those that it was nearer to.
+    """
+
+    rows: int = 0
+    won: int = 0
+    lost: int = 0
+
+
+NO_PAIRS = Pairs()
+
+
 @dataclass(frozen=True)
 class Seen:
     """What there is to be seen of a rollout.
@@ -50,6 +64,7 @@ class Seen:
         tripped: The guardrail that a process found crossed by its own counts, and closed its arm for; None if
             none did. Together they may show less: it is proof none the less.
         labelled: Where a metric decides: labelled rows of the arm that has fewer; None: not looked up.
+        pairs: Of a shadow's rows, those that have labels by now.
     """
 
     steps: Sequence[StepCounts]
@@ -59,11 +74,12 @@ class Seen:
     answering: int = 1
     tripped: str | None = None
     labelled: int | None = None
+    pairs: Pairs = NO_PAIRS
 
     @property
     def told(self) -> str:
         """What was counted, in words."""
-        return tell_arms(self.steps) if self.shadow is None else tell_shadow(self.shadow)
+        return tell_arms(self.steps) if self.shadow is None else tell_shadow(self.shadow, self.pairs)
 
 
 def decide_move(rollout: Rollout, seen: Seen) -> Move:
@@ -82,9 +98,9 @@ def decide_move(rollout: Rollout, seen: Seen) -> Move:
     if seen.shadow is None:
         evidence = weigh(seen.steps, max_error_rate)
     else:
-        evidence = weigh_shadow(seen.shadow, max_error_rate)
+        evidence = weigh_shadow(seen.shadow, seen.pairs, max_error_rate)
     breach = find_breach(evidence)
-    crossed = breach if breach in ("errors", "latency") else seen.tripped
+    crossed = seen.tripped if breach in (None, "sample_ratio") else breach
     if crossed is not None:
         return Move("roll_back", f"{crossed}: {seen.told}")
     if rollout.paused == BY_PEOPLE:
@@ -141,7 +157,7 @@ def _find_doubt(evidence: Evidence, unready: Sequence[str], answering: int) -> t
     if evidence.challenger_requests < FEWEST_REQUESTS:
         told = f"the challenger answered {evidence.challenger_requests} requests at this step"
         return "no_data", f"{told}; {FEWEST_REQUESTS} are the least to go by"
-    worst = max(evidence.log_errors, evidence.log_slow)
+    worst = max(evidence.log_errors, evidence.log_slow, evidence.log_worse)
     if worst >= SUSPICIOUS:
         return (
             "inconclusive",
@@ -162,28 +178,33 @@ def _go_on(rollout: Rollout, evidence: Evidence, reason: str, unready: Sequence[
     return Move("wait", f"paused: {rollout.paused}")
 
 
-def weigh_shadow(shadow: ShadowTotals, max_error_rate: float) -> Evidence:
-    """What speaks against a shadow: rows that it failed on, requests that it took half as long again for.
+def weigh_shadow(shadow: ShadowTotals, pairs: Pairs, max_error_rate: float) -> Evidence:
+    """What speaks against a shadow: rows it failed on, requests it was slower for, rows it was wrong on.
 
-    It answers nobody, so there are no shares: each row may fail with the probability *max_error_rate*, and
-    each request be slower with one half.
+    It answers nobody, so there are no shares: each row may fail with the probability *max_error_rate*, each
+    request take it half as long again with one half, and of the labelled rows on which only one of the two
+    was right half be the champion's: McNemar's test (Psychometrika 12, 1947), looked at as labels come.
     """
     return Evidence(
         log_errors=log_e_greater(shadow.failed, shadow.failed + shadow.compared, max_error_rate),
         log_slow=log_e_greater(shadow.slower, shadow.requests, 0.5),
         log_sample_ratio=0.0,
         challenger_requests=shadow.requests,
+        log_worse=log_e_greater(pairs.lost, pairs.won + pairs.lost, 0.5),
     )
 
 
-def tell_shadow(shadow: ShadowTotals) -> str:
+def tell_shadow(shadow: ShadowTotals, pairs: Pairs) -> str:
     """What a shadow's rows came to, in words."""
     compared = max(1, shadow.compared)
+    labelled = (
+        f"; of {pairs.rows} labelled rows it alone was right on {pairs.won}, stable alone on {pairs.lost}"
+    )
     return (
         f"{shadow.compared} rows compared, {shadow.disagreeing / compared:.1%} answered otherwise, "
         f"scores shifted by {shadow.score_shift_sum / compared:+.4f}, "
         f"{shadow.failed} failed, {shadow.dropped} dropped, "
-        f"{shadow.slower} of {shadow.requests} requests slower"
+        f"{shadow.slower} of {shadow.requests} requests slower{labelled if pairs.rows else ''}"
     )
 
 

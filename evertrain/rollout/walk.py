@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from evertrain.claims import claim
+from evertrain.config import LabelsConfig
 from evertrain.errors import ConfigError, Conflict
 from evertrain.journal import ORIGIN, Entry
 from evertrain.pipelines import open_existing_journal
@@ -24,6 +25,8 @@ from evertrain.release.rollouts import (
 )
 from evertrain.release.state import Rollout
 from evertrain.rollout.controller import Look, RolloutController, see_rollout, spell_evidence
+from evertrain.rollout.label_watch import LabelWatch
+from evertrain.rollout.labelled_rows import LabelReader
 from evertrain.rollout.moves import Move, decide_move
 from evertrain.rollout.replicas import Replicas, await_acknowledged
 from evertrain.settings import Settings
@@ -44,8 +47,20 @@ class Ended:
     state: PipelineState
 
 
-def walk_rollout(name: str, settings: Settings, tell: Callable[[Look], None] = lambda _: None) -> Ended:
+def walk_rollout(
+    name: str,
+    settings: Settings,
+    tell: Callable[[Look], None] = lambda _: None,
+    *,
+    labels: LabelsConfig | None = None,
+) -> Ended:
     """Walk the rollout of pipeline *name* to its end, and wait until the service's processes serve it.
+
+    Args:
+        name: The pipeline.
+        settings: Say where the store is.
+        tell: Called at each look.
+        labels: Where labels come from beside those that callers send to the service.
 
     Raises:
         ConfigError: There is no such pipeline.
@@ -54,8 +69,10 @@ def walk_rollout(name: str, settings: Settings, tell: Callable[[Look], None] = l
     """
     journal = open_existing_journal(name, settings)
     rollout = find_rollout(journal.read()[1], name)
-    with claim(journal, journal.store, ROLLOUT) as held:
-        state = RolloutController(journal, journal.store, fence=held.number, tell=tell).run()
+    reader = LabelReader(journal.store, name, labels, lambda version: journal.read()[1].versions[version])
+    with LabelWatch(reader) as watch, claim(journal, journal.store, ROLLOUT) as held:
+        walking = RolloutController(journal, journal.store, fence=held.number, tell=tell, labels=watch)
+        state = walking.run()
     tell_acknowledged(journal, state)
     follow_with_aliases(settings, name, state.aliases)
     return find_end(journal, rollout)

@@ -6,13 +6,9 @@ import threading
 import time
 from dataclasses import replace
 
-import numpy as np
-
 from evertrain.errors import StorageError
-from evertrain.evaluation.scores import ValueAnswers
 from evertrain.release.state import Rollout
-from evertrain.rollout.label_watch import READ_SECONDS, LabelWatch
-from evertrain.rollout.verdicts import ArmOutcomes, Arms
+from evertrain.rollout.label_watch import READ_SECONDS, Labelled, LabelWatch
 
 ROLLOUT = Rollout(
     number=7,
@@ -24,9 +20,7 @@ ROLLOUT = Rollout(
 )
 
 
-def outcomes(rows, off):
-    truth = np.random.default_rng(1).normal(size=rows)
-    return ArmOutcomes(ValueAnswers(truth, truth + off), np.arange(rows), rows)
+FOUND = Labelled(rollout=7, look=1, rows=200)
 
 
 def await_look(watch, rollout=ROLLOUT):
@@ -38,38 +32,36 @@ def await_look(watch, rollout=ROLLOUT):
 
 
 def test_a_slow_read_holds_nobody_up():
-    """While the labels are read, a look comes back at once and empty-handed; then with the verdict."""
+    """While the labels are read, a look comes back at once and empty-handed; then with what was read."""
     may_end = threading.Event()
 
     def read(_):
         assert may_end.wait(30)
-        return Arms(outcomes(200, 0.5), outcomes(300, 0.1))
+        return FOUND
 
     with LabelWatch(read) as watch:
         assert watch.look(ROLLOUT) is None
         may_end.set()
-        found = await_look(watch)
-    assert (found.rows, found.look) == (200, 1)
-    assert found.judged is not None
-    assert found.judged.verdict == "better"
+        assert await_look(watch) is FOUND
 
 
 def test_labels_are_read_now_and_then():
-    """Not at each look: once, and again after half a minute; what isn't due is counted and not judged."""
+    """Once, and again after half a minute; what was read for an earlier look, or another rollout, is none."""
     now, reads = [0.0], []
 
     def read(rollout):
         reads.append(rollout)
-        return Arms(outcomes(200, 0.5), outcomes(200, 0.5))
+        return replace(FOUND, look=rollout.looks + 1)
 
-    judged_before = replace(ROLLOUT, looks=1, judged_rows=190, verdict="open")
     with LabelWatch(read, lambda: now[0]) as watch:
-        found = await_look(watch, judged_before)
-        assert (found.rows, found.look, found.judged) == (200, 2, None)
-        assert watch.look(judged_before) is found
+        found = await_look(watch)
+        assert watch.look(ROLLOUT) is found
+        judged_since = replace(ROLLOUT, looks=1, judged_rows=190, verdict="open")
+        assert watch.look(judged_since) is None
+        assert watch.look(replace(ROLLOUT, number=9)) is None
         assert len(reads) == 1
         now[0] = READ_SECONDS
-        watch.look(judged_before)
+        watch.look(judged_since)
         deadline = time.monotonic() + 30
         while len(reads) < 2:
             assert time.monotonic() < deadline
@@ -78,7 +70,7 @@ def test_labels_are_read_now_and_then():
 
 def test_a_store_that_fails_is_asked_again(caplog):
     """The walk goes on, says so, and reads again later."""
-    now, answers = [0.0], [StorageError("The store is down."), Arms(outcomes(200, 0.5), outcomes(200, 0.1))]
+    now, answers = [0.0], [StorageError("The store is down."), FOUND]
 
     def read(_):
         answer = answers.pop(0)
@@ -95,4 +87,4 @@ def test_a_store_that_fails_is_asked_again(caplog):
             time.sleep(0.01)
         assert "The store is down. They are read again." in caplog.text
         now[0] = READ_SECONDS
-        assert await_look(watch).judged is not None
+        assert await_look(watch) is FOUND

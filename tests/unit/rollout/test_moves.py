@@ -9,7 +9,7 @@ import pytest
 
 from evertrain.guardrails import ArmCounts, StepCounts
 from evertrain.release.state import Rollout
-from evertrain.rollout.moves import FEWEST_LABELLED, FEWEST_REQUESTS, Seen, decide_move
+from evertrain.rollout.moves import FEWEST_LABELLED, FEWEST_REQUESTS, Pairs, Seen, decide_move
 from evertrain.rollout.reports import ShadowTotals
 
 ROLLOUT = Rollout(
@@ -109,6 +109,22 @@ def test_a_shadow_is_judged_by_its_rows():
     assert shown(compared=90, requests=90).cause == "no_data"
     assert shown(compared=200, failed=20, requests=200).kind == "roll_back"
     assert shown(compared=200, slower=190, requests=200).reason.startswith("latency: ")
+
+
+def test_a_shadow_that_labels_show_to_be_worse_is_rolled_back():
+    """McNemar's test on the rows where only one of the two was right, however soon; equal ones pass."""
+    rollout = replace(ROLLOUT, strategy={"type": "shadow", "steps": [0], "bake_seconds": 600.0})
+    nobody, shadow = StepCounts(0.0, ArmCounts(), ArmCounts()), ShadowTotals(compared=900, requests=900)
+
+    def shown(*pairs, since_seconds=601.0):
+        return move(nobody, rollout=rollout, shadow=shadow, pairs=Pairs(*pairs), since_seconds=since_seconds)
+
+    worse = shown(500, 5, 40, since_seconds=1.0)
+    assert worse.kind == "roll_back"
+    assert worse.reason.startswith("accuracy: ")
+    assert "of 500 labelled rows it alone was right on 5, stable alone on 40" in worse.reason
+    assert shown(500, 22, 23).kind == shown(500, 40, 5).kind == "promote"
+    assert shown(500, 8, 22).cause == "inconclusive"
 
 
 AB = replace(
