@@ -17,6 +17,7 @@ from evertrain.config.rules.raw import Raw
 from evertrain.config.rules.steering import (
     batch_faults,
     canary_faults,
+    clock_faults,
     confirm_faults,
     schedule_faults,
     timezone_faults,
@@ -38,6 +39,7 @@ RULES: tuple[Rule, ...] = (
     limit_faults,
     canary_faults,
     confirm_faults,
+    clock_faults,
     batch_faults,
     schedule_faults,
     timezone_faults,

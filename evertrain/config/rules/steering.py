@@ -34,6 +34,16 @@ def confirm_faults(raw: Raw, _settings: Settings) -> Iterator[Fault]:
         yield fault_at(("drift", "confirm", "checks"), spell_value(checks), f"at most of ({spell_value(of)})")
 
 
+def clock_faults(raw: Raw, _settings: Settings) -> Iterator[Fault]:
+    """Find a retraining policy that asks how new rows are, of data whose rows bear no time."""
+    if pick(raw, "data", "timestamp") is not None:
+        return
+    for key in ("min_new_labels", "max_age"):
+        value = pick(raw, "drift", key)
+        if value not in (None, 0):
+            yield fault_at(("drift", key), spell_value(value), "nothing, for it needs data.timestamp")
+
+
 def timezone_faults(raw: Raw, _settings: Settings) -> Iterator[Fault]:
     """Find a time zone that the time zone database doesn't know."""
     name = pick_text(raw, "schedule", "timezone")

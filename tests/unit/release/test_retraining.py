@@ -24,7 +24,7 @@ def journal(tmp_path: Path) -> ReleaseJournal:
 
 
 def start(_state: PipelineState) -> tuple:
-    return "started", "data fired"
+    return "started", "data fired", False
 
 
 def claim_retrain(journal: ReleaseJournal) -> int:
@@ -35,7 +35,7 @@ def claim_retrain(journal: ReleaseJournal) -> int:
 def test_a_check_is_remembered_with_what_fired(journal: ReleaseJournal) -> None:
     """The state knows the check; the entry holds its evidence and the policy's action and reason."""
     entry, state = journal.append(decide_checked("drifted", CHECK, {"share": 0.5}, start))
-    assert state.checks == (CHECK,)
+    assert state.checks == (CHECK.model_copy(update={"called": True}),)
     assert entry.data["evidence"] == {"share": 0.5}
     assert (entry.data["retrain"], entry.reason) == ("started", "data fired")
 
@@ -46,7 +46,7 @@ def test_the_policy_is_asked_in_the_state_at_hand(journal: ReleaseJournal) -> No
 
     def ask(state: PipelineState) -> tuple:
         seen.append(len(state.checks))
-        return "none", ""
+        return "none", "", False
 
     journal.append(decide_checked("drifted", CHECK, {}, start))
     journal.append(decide_checked("drifted", CHECK, {}, ask))
@@ -70,7 +70,7 @@ def test_only_the_last_checks_are_kept_in_the_state(journal: ReleaseJournal) -> 
 def test_a_retrain_is_under_way_until_it_says_what_it_came_to(journal: ReleaseJournal) -> None:
     """Started and not ended is what a killed retrain leaves behind."""
     fence = claim_retrain(journal)
-    _, state = journal.append(decide_retrain_started(CHECK.as_of, start, fence=fence))
+    _, state = journal.append(decide_retrain_started(CHECK, start, fence=fence))
     assert state.retrain is not None
     assert (state.retrain.as_of, state.retrain.ended) == (CHECK.as_of, None)
     _, state = journal.append(decide_retrain_ended("held", fence=fence))
@@ -83,7 +83,7 @@ def test_a_retrain_that_the_policy_no_longer_wants_is_refused(journal: ReleaseJo
     fence = claim_retrain(journal)
     with pytest.raises(Conflict, match="cooldown of 24h") as refused:
         journal.append(
-            decide_retrain_started(CHECK.as_of, lambda _: ("cooldown", "cooldown of 24h"), fence=fence)
+            decide_retrain_started(CHECK, lambda _: ("cooldown", "cooldown of 24h", False), fence=fence)
         )
     assert refused.value.attributes["action"] == "cooldown"
 
@@ -93,7 +93,7 @@ def test_an_owner_who_lost_the_claim_changes_nothing(journal: ReleaseJournal) ->
     fence = claim_retrain(journal)
     journal.append(decide_released("retrain", fence))
     with pytest.raises(Conflict):
-        journal.append(decide_retrain_started(CHECK.as_of, start, fence=fence))
+        journal.append(decide_retrain_started(CHECK, start, fence=fence))
     assert journal.read()[1].retrain is None
 
 
