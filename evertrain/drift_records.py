@@ -11,6 +11,8 @@ from evertrain.records import FeatureKind, LogicalType, Record, TrainOutcome
 RetrainAction = Literal["none", "unconfirmed", "cooldown", "already_running", "started", "failed"]
 
 
+MOST_CHECKS = 200
+"""So many checks are remembered: over a week of hourly ones, so that a week's cycle can be confirmed over."""
 MOST_RETRAINS = 100
 CAME_TO_A_DECISION = ("promoted", "held", "rollout")
 """What a retrain may come to; one that ended otherwise is tried again."""

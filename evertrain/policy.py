@@ -53,7 +53,12 @@ def decide_action(
     objection = _object(check, generation=generation, may_retrain=may_retrain)
     if objection is None:
         looked = check.model_copy(update={"counted": counted})
-        causes = find_causes(config, looked, earlier, past.answered)
+        called = has_called(check, earlier, retrained_as_of)
+        causes = tuple(
+            name
+            for name in check.triggers
+            if (name != REGRET or counted or called) and not _is_answered(config, check, name, past.answered)
+        )
         asked = _Asked(config, looked, tuple(earlier), causes, retrained_as_of, past)
         objection = next(_hold_back(asked), None)
         if objection is None:
@@ -99,21 +104,16 @@ def _hold_back(asked: _Asked) -> Iterator[Objection]:
     yield from _budget(asked)
 
 
-def find_causes(
-    config: DriftConfig, check: PastCheck, earlier: Sequence[PastCheck], answered: Mapping[str, float]
-) -> tuple[str, ...]:
-    """Name, of what fired, what a retrain may answer now.
+def has_called(check: PastCheck, earlier: Sequence[PastCheck], retrained_as_of: str | None) -> bool:
+    """Whether the last look that counted called for a retrain that came to nothing: killed, or failed.
 
-    Regret is a cause only in a look that counts; or after one that called for a retrain that came to
-    nothing. With ``rearm``, a cause that was answered isn't one again before it was gone, or grew.
+    Such a look stands: the next check tries again, without being one itself.
     """
     looks = _looks_before(check, earlier)
-    called = bool(looks) and looks[-1].called and REGRET in looks[-1].triggers
-    return tuple(
-        name
-        for name in check.triggers
-        if (name != REGRET or check.counted or called) and not _is_answered(config, check, name, answered)
-    )
+    if not looks or not looks[-1].called or REGRET not in looks[-1].triggers:
+        return False
+    answered = retrained_as_of and datetime.fromisoformat(retrained_as_of)
+    return not answered or answered < datetime.fromisoformat(looks[-1].as_of)
 
 
 def counts_as_look(config: DriftConfig, check: PastCheck, earlier: Sequence[PastCheck]) -> bool:

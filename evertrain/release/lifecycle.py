@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from evertrain.drift_records import CAME_TO_A_DECISION, PastCheck
+from evertrain.drift_records import CAME_TO_A_DECISION, MOST_CHECKS, PastCheck
 from evertrain.journal.chain import Entry, Illegal
 from evertrain.release.changes import candidate_of, version_of, with_versions
 from evertrain.release.fields import owner_of, positive, sizes, text, texts, whole_number
@@ -22,7 +22,6 @@ from evertrain.release.state import (
 
 __all__ = ["Claim", "PipelineState", "Status", "VersionState", "apply_entry"]
 
-MOST_CHECKS = 100
 MOST_LOOKS = 50
 TOO_LITTLE_DATA = "too_little_data"
 _WAS_CHAMPION = frozenset({"previous", "retired", "rolled_back"})

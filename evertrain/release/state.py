@@ -136,7 +136,7 @@ class PipelineState:
         versions: By number, each registered version.
         champions: The versions that a rollback would go back through, oldest first; the last is the champion.
         generation: How often the champion has changed.
-        checks: The last drift checks, oldest first, at most a hundred; before them, of those that counted as
+        checks: The last drift checks, oldest first, at most 200; before them, of those that counted as
             looks at regret at most fifty.
         retrain: The last retrain that a drift check started.
         retrains: Those that came to a decision.

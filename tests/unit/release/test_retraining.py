@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from evertrain.drift_records import PastCheck
+from evertrain.drift_records import MOST_CHECKS, PastCheck
 from evertrain.errors import Conflict
+from evertrain.journal.chain import ORIGIN, Draft, Entry, Illegal
 from evertrain.liveness import identify_process
 from evertrain.release import ReleaseJournal, decide_claimed, decide_released, open_journal
-from evertrain.release.lifecycle import MOST_CHECKS
+from evertrain.release.lifecycle import apply_entry
 from evertrain.release.retraining import decide_checked, decide_retrain_ended, decide_retrain_started
 from evertrain.release.state import PipelineState
 from evertrain.storage import LocalStore
@@ -102,3 +103,60 @@ def test_a_retrain_that_was_never_started_cant_end(journal: ReleaseJournal) -> N
     fence = claim_retrain(journal)
     with pytest.raises(Conflict, match="no retrain"):
         journal.append(decide_retrain_ended("held", fence=fence))
+
+
+def test_a_look_that_counted_is_remembered_beyond_many_checks(journal: ReleaseJournal) -> None:
+    """Hourly checks of a month's window: the last look that counts lies further back than the last checks."""
+    looked = CHECK.model_copy(update={"sizes": {"regret": 0.1}})
+    journal.append(decide_checked("steady", looked, {}, lambda _: ("none", "", True)))
+    for _ in range(MOST_CHECKS + 2):
+        journal.append(decide_checked("steady", CHECK, {}, lambda _: ("none", "", False)))
+    first, *others = journal.read()[1].checks
+    assert (first.counted, first.sizes) == (True, {"regret": 0.1})
+    assert (len(others), any(each.counted for each in others)) == (MOST_CHECKS, False)
+
+
+def test_a_retrain_answers_its_causes_until_a_check_finds_them_gone(journal: ReleaseJournal) -> None:
+    """What it answered, and how large that was, is in its entry and in the state; one that failed has not."""
+    grown = CHECK.model_copy(update={"sizes": {"data": 0.5, "regret": 0.1}})
+    fence = claim_retrain(journal)
+    for came_to in ("failed", "held"):
+        entry, _ = journal.append(decide_retrain_started(grown, start, fence=fence))
+        _, state = journal.append(decide_retrain_ended(came_to, fence=fence))
+        assert bool(state.retrains.as_of) == (came_to == "held")
+    assert entry.data["causes"] == {"data": 0.5}
+    assert state.retrains.answered == {"data": 0.5}
+    _, state = journal.append(decide_checked("drifted", grown, {}, start))
+    assert state.retrains.answered == {"data": 0.5}
+    steady = grown.model_copy(update={"triggers": ()})
+    _, state = journal.append(decide_checked("steady", steady, {}, start))
+    assert (state.retrains.as_of, state.retrains.answered) == ((CHECK.as_of,), {})
+
+
+def test_entries_of_an_earlier_version_are_read(journal: ReleaseJournal) -> None:
+    """A journal that knows no sizes and no looks folds as it did."""
+    old = {
+        "decision": "drifted",
+        "as_of": CHECK.as_of,
+        "generation": 0,
+        "triggers": ["data"],
+        "retrain": "none",
+    }
+    _, state = journal.append(lambda _: Draft("checked", old))
+    assert state.checks == (CHECK,)
+
+
+@pytest.mark.parametrize("sizes", [["data"], {"data": "much"}, {"data": True}, 5.0])
+def test_sizes_that_are_no_numbers_are_not_legal(sizes: object) -> None:
+    """The fold ignores, and reports, an entry that says something that can't be understood."""
+    facts = {
+        "decision": "drifted",
+        "as_of": "x",
+        "generation": 0,
+        "triggers": [],
+        "retrain": "none",
+        "sizes": sizes,
+    }
+    entry = Entry(1, "e", ORIGIN, "checked", "flights", "noon", "me", "", None, facts, "h")
+    with pytest.raises(Illegal, match="sizes"):
+        apply_entry(PipelineState(), entry)
