@@ -83,7 +83,7 @@ def test_every_entry_has_a_row_that_says_what_and_why(journal: ReleaseJournal) -
 def test_a_check_is_told_to_the_minute_and_claims_no_retrain_of_others(journal: ReleaseJournal) -> None:
     """Many checks may call for one retrain; which of them started it is an entry of its own."""
     check = PastCheck(as_of="2024-07-16T00:00:00+00:00", generation=2, triggers=("data",))
-    journal.append(decide_checked("drifted", check, {}, lambda _: ("started", "data fired")))
+    journal.append(decide_checked("drifted", check, {}, lambda _: ("started", "data fired", False)))
 
     row = show(journal)[-1]
 

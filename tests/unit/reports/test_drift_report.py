@@ -147,6 +147,10 @@ def test_a_retrain_and_the_newest_labels_are_told(trained: Any) -> None:
         min_gain=0.01,
         rows=880,
         fired=False,
+        level=0.9995,
+        looks=104,
+        learnt_rows=4_000,
+        counted=True,
     )
     told = outcome(retrain="started", train=trained, performance=performance, regret=regret)
     rolling = CONFIG.model_copy(update={"drift": CONFIG.drift.model_copy(update={"reference": "rolling"})})
