@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
 
-from evertrain.config import DataConfig, PipelineConfig, ValidationConfig
+from evertrain.config import DataConfig, FeaturesConfig, PipelineConfig, ValidationConfig
 from evertrain.datasets import Ingested, ingest
 from evertrain.datasets.prediction_log import LoggedRows, open_log
 from evertrain.datasets.roles import INTEGRAL
@@ -51,8 +51,19 @@ def ingest_logged(
         extend = partial(
             _hold_out_logged, logged=logged, data=config.data, features=features, start=to_naive(start)
         )
-        plain = config.model_copy(update={"validation": ValidationConfig()})
-        return ingest(plain, store, as_of=as_of, now=now, extend=extend)
+        judged = {"data": _with_logged(config.data, logged), "validation": ValidationConfig()}
+        return ingest(config.model_copy(update=judged), store, as_of=as_of, now=now, extend=extend)
+
+
+def _with_logged(data: DataConfig, logged: LoggedRows) -> DataConfig:
+    """The YAML may name features that nothing is served by yet."""
+    if data.features is None:
+        return data
+    known = {
+        kind: tuple(name for name in names if name in logged.table.names)
+        for kind, names in data.features.model_dump().items()
+    }
+    return data.model_copy(update={"features": FeaturesConfig(**known)})
 
 
 def _hold_out_logged(
