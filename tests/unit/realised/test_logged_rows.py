@@ -133,6 +133,31 @@ def test_logged_rows_are_held_out_beside_the_sources_rows(log: Log, tmp_path: Pa
     ]
 
 
+def test_a_source_that_ended_long_ago_is_learnt_from_where_it_ends(log: Log, tmp_path: Path) -> None:
+    """A source that is loaded later than the service answers gives its newest window, not an empty one."""
+    write_source(tmp_path)
+    columns = [[5.0, 6.0], ["10002", None], [True, None], [None, None]]
+    log.answer("r", [0.25, 0.75], hour=24 * 300, features=LOGGED, columns=columns)
+    log.tell({"r/0": "No", "r/1": "Yes"}, hour=24 * 300)
+    config = pipeline(tmp_path)
+    window = config.data.window and config.data.window.model_copy(update={"train": 5 * DAY})
+    config = config.model_copy(update={"data": config.data.model_copy(update={"window": window})})
+    as_of = START + 300 * DAY + HOUR
+
+    ingested = ingest_logged(config, log.store, FEATURES, as_of=as_of, now=as_of)
+
+    assert (ingested.snapshot.train_rows, ingested.snapshot.holdout_rows) == (20, 2)
+
+
+def test_a_source_that_begins_too_late_has_nothing_to_learn_from(log: Log, tmp_path: Path) -> None:
+    """It is told from when on the rows would have to be there."""
+    write_source(tmp_path)
+    as_of = START - 20 * DAY
+
+    with pytest.raises(DataRefused, match="no rows to learn from before 2024-02-09T12:00:00Z"):
+        ingest_logged(pipeline(tmp_path), log.store, FEATURES, as_of=as_of, now=as_of)
+
+
 @pytest.mark.parametrize(
     ("labels", "classes", "told"),
     [((0, 1), (0, 1), (0, 1.0)), ((False, True), (False, True), (False, True))],
