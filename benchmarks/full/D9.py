@@ -1,4 +1,4 @@
-"""Owns the proof D9: labels that come late, in any order, decide as sorted ones do, and none before it came."""
+"""Owns the proof D9: late labels, in any order, decide as sorted ones do, and none before it came."""
 
 from __future__ import annotations
 

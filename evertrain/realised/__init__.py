@@ -10,7 +10,13 @@ import numpy as np
 from evertrain.config import PipelineConfig
 from evertrain.datasets.prediction_log import IN_ORDER, LoggedRows, has_feedback, open_log
 from evertrain.datasets.snapshots import to_columns
-from evertrain.evaluation.bootstrap import bootstrap, count_resamples, evaluate_once, find_interval
+from evertrain.evaluation.bootstrap import (
+    FEWEST_RESAMPLES,
+    MOST_RESAMPLES,
+    bootstrap,
+    evaluate_once,
+    find_interval,
+)
 from evertrain.evaluation.scores import Answers, ClassAnswers, IntArray, metric_formula
 from evertrain.evaluation.slices import cut_slices
 from evertrain.metrics import METRICS
@@ -30,8 +36,8 @@ __all__ = ["Counted", "Outcomes", "has_labels", "measure_realised", "read_outcom
 CONFIDENCE = 0.95
 LATE_QUANTILE = 0.9
 RANKINGS = ("roc_auc", "average_precision")
-MOST_RESAMPLES = 1_000
-"""A percentile is read off the draws: fewer tell it badly."""
+ROW_BUDGET = 50_000_000
+"""Rows drawn for one part: a check comes every hour, and looks at several."""
 FEWEST_IN_A_SLICE = 30
 MOST_SLICES = 200
 
@@ -102,12 +108,18 @@ class _Measure:
 
     def __init__(self, outcomes: Outcomes, metrics: Sequence[str], seed: int) -> None:
         self.outcomes, self._metrics, self._seed = outcomes, metrics, seed
+        self._of_all: tuple[dict[str, MetricEstimate], tuple[str, ...]] | None = None
 
     def part(
         self, name: str, rows: int, labelled: IntArray, *, column: str | None = None, fewest: int = 1
     ) -> RealisedPart:
         """Measure the labelled rows at these places, of *rows* that were logged."""
-        metrics, missing = self._metrics_of(labelled, fewest)
+        if labelled.size == self.outcomes.rows >= fewest:
+            # Often there is one version, for one arm.
+            self._of_all = self._of_all or self._metrics_of(labelled, fewest)
+            metrics, missing = self._of_all
+        else:
+            metrics, missing = self._metrics_of(labelled, fewest)
         lag = self.outcomes.lag_seconds[labelled]
         return RealisedPart(
             name=name,
@@ -136,12 +148,8 @@ class _Measure:
             metric: metric_formula(metric, answers) for metric in self._metrics if not why_not[metric]
         }
         curves = max(1, len(self.outcomes.truth.names) - 1)
-        draws = bootstrap(
-            formulas,
-            self.outcomes.truth.codes[labelled],
-            resamples=min(MOST_RESAMPLES, count_resamples(labelled.size, curves)),
-            seed=self._seed,
-        )
+        resamples = int(np.clip(ROW_BUDGET // (labelled.size * curves), FEWEST_RESAMPLES, MOST_RESAMPLES))
+        draws = bootstrap(formulas, self.outcomes.truth.codes[labelled], resamples=resamples, seed=self._seed)
         found = {}
         for metric, formula in formulas.items():
             low, high = find_interval(draws[metric], CONFIDENCE)

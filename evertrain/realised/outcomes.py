@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from evertrain.evaluation.answers import Truth
 from evertrain.evaluation.gains import same_rows
 from evertrain.evaluation.scores import Answers, ClassAnswers, FloatArray, IntArray, ValueAnswers
 from evertrain.storage import Store
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 REGRESSION = "regression"
 
@@ -132,9 +135,7 @@ def take_outcomes(logged: LoggedRows, *, is_regression: bool) -> Outcomes:
         places = {name: place for place, name in enumerate(truth.names)}
         codes = np.array([places[answer] for answer in columns["answer"]], dtype=np.int64)
         scores = found.column("scores")
-        answers = ClassAnswers(
-            truth.codes, codes, None if scores.null_count else _widened(scores.to_pylist(), truth)
-        )
+        answers = ClassAnswers(truth.codes, codes, None if scores.null_count else _widened(scores, truth))
     counts = table.fetch(
         "version", "arm", "count(*)", f"count(*) FILTER (WHERE {there})", rest="GROUP BY ALL ORDER BY ALL"
     )
@@ -153,10 +154,11 @@ def _classes_of(logged: LoggedRows, labels: np.ndarray, answers: np.ndarray) -> 
     return tuple(dict.fromkeys([*logged.classes, *sorted({*answers, *([] if logged.classes else labels)})]))
 
 
-def _widened(scores: list[list[float]], truth: Truth) -> FloatArray:
+def _widened(scores: pa.ChunkedArray, truth: Truth) -> FloatArray:
     """The probabilities with a column of zeros for each class that no model knows."""
-    wide = np.zeros((len(scores), len(truth.names)))
-    if scores:
-        known = np.array(scores, dtype=np.float64)
+    rows = len(scores)
+    wide = np.zeros((rows, len(truth.names)))
+    if rows:
+        known = scores.combine_chunks().flatten().to_numpy().reshape(rows, -1)
         wide[:, : known.shape[1]] = known
     return wide
