@@ -25,7 +25,12 @@ from evertrain.settings import read_settings
 from evertrain.storage import Store, attach_store
 from serving.prediction_log.parts import make_answer_parts, make_label_parts
 
-pytestmark = [pytest.mark.timeout(900), pytest.mark.slow, pytest.mark.flow, pytest.mark.xdist_group("prefect")]
+pytestmark = [
+    pytest.mark.timeout(900),
+    pytest.mark.slow,
+    pytest.mark.flow,
+    pytest.mark.xdist_group("prefect"),
+]
 PAGE = Path(__file__).parents[2] / "docs" / "release.md"
 COUNTS = ArmCounts(1_000)
 
