@@ -8,13 +8,12 @@ from streams import DRIFT_AT, LENGTH, WARM, Stream, make_stream
 from watchers import RIVER, Watch, alarms_of_river, ask_river, has_river
 
 from evertrain.evaluation.gains import exact_interval
-from evertrain.policy import look_level, looks_a_year
 
 CLAIM = (
     "an abrupt rise of the error by 1 sigma starts a retrain in at least 95 % of streams, at the median "
-    "within 110 steps and in 95 % within 250; one of 0.5 sigma in 85 % within 1,000; a gradual one (500 steps) "
-    "within 500 at the median; at most 1 false retrain in 1,000 checks; on SEA, Hyperplane and AGRAWAL F1 is "
-    "at least 0.88 (1,000 steps at most). river's detectors beside it, as they come"
+    "within 110 steps and in 95 % within 250; one of 0.5 sigma in 85 % within 1,000; a gradual one (500 "
+    "steps) within 500 at the median; at most 1 false retrain in 1,000 checks; on SEA, Hyperplane and "
+    "AGRAWAL F1 is at least 0.88 (1,000 steps at most). river's detectors beside it, as they come"
 )
 SHIFTS = {"abrupt_1_sigma": (1.0, 0), "abrupt_half_sigma": (0.5, 0), "gradual_1_sigma": (1.0, 500)}
 BEFORE, AFTER, STATIONARY = 1_000, 1_000, 3_000
@@ -108,24 +107,18 @@ def judge_stream(stream: Stream) -> dict[str, int]:
 def watch_stream(stream: Stream) -> list[int]:
     """Let the policy watch a model beside probes, at each look that can count; give its retrains' steps."""
     watch, started = Watch(STREAM_POLICY), []
-    level = _level(watch)
     champion = stream.learn(WARM - HOLDOUT - TRAIN, WARM - HOLDOUT)
     for step in range(WARM, LENGTH + 1, WINDOW // 2):
         since = step - WINDOW
         theirs = stream.right(champion, since, step)
         ours = stream.right(stream.learn(since - TRAIN, since), since, step)
         won, lost = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
-        low, _ = exact_interval(won, lost, WINDOW, level)
+        low, _ = exact_interval(won, lost, WINDOW, watch.level)
         fired = ("regret",) if low > MIN_GAIN else ()
         if watch.check(step, fired, {"regret": (won - lost) / WINDOW}).name == "started":
             started.append(step)
             champion = stream.learn(step - HOLDOUT - TRAIN, step - HOLDOUT)
     return started
-
-
-def _level(watch: Watch) -> float:
-    assert watch.config.regret is not None
-    return look_level(watch.config.regret.confidence, looks_a_year(watch.config))
 
 
 def judge(totals: dict[str, int], n: int) -> tuple[int, dict[str, float]]:

@@ -1,7 +1,4 @@
-"""Owns who watches a model in the proofs of drift: the product's own policy, and river's detectors beside it.
-
-A step is one row, and an hour of the policy's time.
-"""
+"""Owns who watches a model in the proofs of drift: the product's own policy, and river's detectors beside it."""
 
 from __future__ import annotations
 
@@ -21,11 +18,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from peers.environments import NotInstalled, python_of
 
 from evertrain.config import DriftConfig
-from evertrain.drift_records import PastCheck, PastRetrains
-from evertrain.policy import Action, decide_action, remember
+from evertrain.drift_records import MOST_CHECKS, PastCheck, PastRetrains
+from evertrain.policy import Action, counts_as_look, decide_action, look_level, looks_a_year, remember
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
-HOUR = timedelta(hours=1)
 RIVER = ("page_hinkley", "adwin", "ddm")
 
 
@@ -34,22 +30,33 @@ class Watch:
 
     Args:
         drift: The policy, as the YAML's ``drift`` spells it.
+        step_seconds: How long a step is in the policy's time; an hour where nothing is said.
     """
 
-    def __init__(self, drift: dict[str, Any]) -> None:
+    def __init__(self, drift: dict[str, Any], *, step_seconds: float = 3_600) -> None:
         self.config = DriftConfig.model_validate(drift)
+        self._step = timedelta(seconds=step_seconds)
         self.generation = 1
         self.checks: list[PastCheck] = []
         self.past = PastRetrains()
 
+    @property
+    def level(self) -> float:
+        """At which two-sided confidence a look at regret is judged."""
+        assert self.config.regret is not None
+        return look_level(self.config.regret.confidence, looks_a_year(self.config))
+
+    def counts(self, step: int) -> bool:
+        """Whether a look at regret at *step* would count."""
+        return counts_as_look(self.config, self._at(step, ("regret",), {}), self.checks)
+
+    def _at(self, step: int, triggers: tuple[str, ...], sizes: dict[str, float]) -> PastCheck:
+        moment = (START + self._step * step).isoformat()
+        return PastCheck(as_of=moment, generation=self.generation, triggers=triggers, sizes=sizes)
+
     def check(self, step: int, triggers: tuple[str, ...], sizes: dict[str, float]) -> Action:
         """Ask the policy at *step* about what fired; a retrain that it starts crowns a champion at once."""
-        now = PastCheck(
-            as_of=(START + HOUR * step).isoformat(),
-            generation=self.generation,
-            triggers=triggers,
-            sizes=sizes,
-        )
+        now = self._at(step, triggers, sizes)
         self.past = self.past.with_check(now)
         last = self.past.as_of[-1] if self.past.as_of else None
         action = decide_action(
@@ -60,7 +67,7 @@ class Watch:
             retrained_as_of=last,
             past=self.past,
         )
-        self.checks = [*self.checks, remember(now, action)][-200:]
+        self.checks = [*self.checks, remember(now, action)][-MOST_CHECKS:]
         if action.name == "started":
             self.past = self.past.with_retrain(now.as_of, now.causes)
             self.generation += 1
