@@ -1,4 +1,4 @@
-"""Owns who watches a model in the proofs of drift: the product's own policy, and river's detectors beside it."""
+"""Owns who watches a model in the proofs of drift: the product's policy, and river's detectors beside it."""
 
 from __future__ import annotations
 
