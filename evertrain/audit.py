@@ -87,7 +87,7 @@ def spell_entry(entry: Entry, objection: str = "") -> AuditRow:
         at=entry.at,
         actor=entry.actor,
         kind=entry.kind,
-        what=objection or _WHAT[entry.kind].format_map(_spell_facts(entry)) + _look(entry),
+        what=objection or _WHAT[entry.kind].format_map(_spell_facts(entry)) + _look(entry) + _counted(entry),
         why=entry.reason,
         version=version if isinstance(version, int) else None,
     )
@@ -104,6 +104,10 @@ def _spell_facts(entry: Entry) -> dict[str, JSON]:
         if name in facts:
             facts[name] = str(facts[name]).replace("_", " ")
     return facts
+
+
+def _counted(entry: Entry) -> str:
+    return "; a look at regret that counts" if entry.data.get("counted") is True else ""
 
 
 def _look(entry: Entry) -> str:

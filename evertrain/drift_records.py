@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
@@ -10,12 +11,64 @@ from evertrain.records import FeatureKind, LogicalType, Record, TrainOutcome
 RetrainAction = Literal["none", "unconfirmed", "cooldown", "already_running", "started", "failed"]
 
 
+MOST_CHECKS = 200
+"""So many checks are remembered: over a week of hourly ones, so that a week's cycle can be confirmed over."""
+MOST_RETRAINS = 100
+CAME_TO_A_DECISION = ("promoted", "held", "rollout")
+"""What a retrain may come to; one that ended otherwise is tried again."""
+
+
 class PastCheck(Record):
-    """A drift check as the policy remembers it: when, against which generation's champion, what fired."""
+    """A drift check as the policy remembers it: when, against which generation's champion, what fired.
+
+    Attributes:
+        as_of: The newest moment that it saw; ISO 8601.
+        generation: How often the champion had changed when it began.
+        triggers: Which causes of a retrain fired: of ``data``, ``performance`` and ``regret`` those that
+            ``retrain_on`` names, and ``age``.
+        sizes: By each cause that was measured and that ``retrain_on`` names, how large it was: the share of
+            columns, the drop, the gain.
+        new_labels: How many labelled rows are newer than what was learnt from; None: not asked.
+        counted: Whether it counted as a look at regret.
+        called: Whether it called for a retrain.
+    """
 
     as_of: str
     generation: int
     triggers: tuple[str, ...] = ()
+    sizes: dict[str, float] = {}
+    new_labels: int | None = None
+    counted: bool = False
+    called: bool = False
+
+    @property
+    def causes(self) -> dict[str, float]:
+        """What fired, each with its size."""
+        return {name: self.sizes[name] for name in self.triggers if name in self.sizes}
+
+
+class PastRetrains(Record):
+    """The retrains that checks started and that came to a decision, as the policy remembers them.
+
+    Attributes:
+        as_of: The as-of of each, the newest last; at most a hundred.
+        answered: By cause, how large it was when one of them answered it; a cause that a check has found
+            gone since isn't there.
+    """
+
+    as_of: tuple[str, ...] = ()
+    answered: dict[str, float] = {}
+
+    def with_retrain(self, as_of: str, causes: Mapping[str, float]) -> PastRetrains:
+        """Remember one more, and what it answered."""
+        known = (*self.as_of, as_of)[-MOST_RETRAINS:]
+        return PastRetrains(as_of=known, answered={**self.answered, **causes})
+
+    def with_check(self, check: PastCheck) -> PastRetrains:
+        """Forget the causes that *check* measured and found gone."""
+        gone = check.sizes.keys() - {*check.triggers}
+        kept = {name: size for name, size in self.answered.items() if name not in gone}
+        return self if kept == self.answered else self.model_copy(update={"answered": kept})
 
 
 class DriftColumn(Record):
@@ -101,7 +154,12 @@ class PerformanceMeasured(Record):
 
 
 class RegretMeasured(Record):
-    """A probe that learnt from newer rows beside the champion, both on the newest labelled rows."""
+    """A probe that learnt from newer rows beside the champion, both on the newest labelled rows.
+
+    ``low`` and ``high`` are at ``level``: so sure is each of a year's ``looks`` that all of them together
+    start no retrain that doesn't pay, with the confidence that the YAML names. ``learnt_rows``: what the
+    probe learnt from. ``counted``: whether this look is one of them; None before the policy was asked.
+    """
 
     metric: str
     champion: float
@@ -112,6 +170,10 @@ class RegretMeasured(Record):
     min_gain: float
     rows: int
     fired: bool
+    level: float
+    looks: int
+    learnt_rows: int
+    counted: bool | None = None
 
 
 class CheckedRows(Record):
@@ -130,7 +192,10 @@ class Failure(Record):
 
 
 class DriftOutcome(Record):
-    """What a drift check came to: printed by ``drift --json``. ``why`` is the policy's reason."""
+    """What a drift check came to: printed by ``drift --json``. ``why`` is the policy's reason.
+
+    ``new_labels``: how many labelled rows are newer than what was learnt from, where the policy asks for it.
+    """
 
     pipeline: str
     decision: Literal["steady", "drifted", "too_little_data"]
@@ -146,6 +211,7 @@ class DriftOutcome(Record):
     columns: tuple[ColumnDrift, ...] = ()
     performance: PerformanceMeasured | None = None
     regret: RegretMeasured | None = None
+    new_labels: int | None = None
     notes: tuple[str, ...] = ()
     rows: CheckedRows
     report: str | None = None

@@ -17,7 +17,9 @@ INTEGRAL = BeforeValidator(accept_integral)
 Switch = Annotated[bool, Strict()]
 Whole = Annotated[int, Strict(), INTEGRAL]
 Count = Annotated[int, Strict(), Field(ge=1), INTEGRAL]
-Percent = Annotated[int, Strict(), Field(ge=1, le=100), INTEGRAL]
+Tally = Annotated[int, Strict(), Field(ge=0), INTEGRAL]
+UpToHundred = Annotated[int, Strict(), Field(ge=1, le=100), INTEGRAL]
+Percent = UpToHundred
 Seed = Annotated[int, Strict(), Field(ge=0, le=2**32 - 1), INTEGRAL]
 Finite = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 Share = Annotated[Finite, Field(ge=0.0, le=1.0)]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from evertrain.config import PipelineConfig
+from evertrain.config.plans import spell_limits
 from evertrain.durations import spell_duration
 from evertrain.frozen import Record
 from evertrain.mlflow_client import without_credentials
@@ -197,6 +198,7 @@ def describe_check(config: PipelineConfig) -> str:
     policy = (
         f"Retrains on {retrain}, once {confirm.checks} of {confirm.of} checks agree; cooldown {cooldown}."
     )
+    policy += "".join(f" {name.capitalize()}: {said}." for name, said in spell_limits(drift))
     head = f"Compares {current} with the champion's {drift.reference} rows and looks for:"
     due = _spell_due(drift.schedule, config)
     return "\n".join([*_introduce(config), head, "", *rules, "", policy, "", due])

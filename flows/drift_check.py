@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import NamedTuple
 
 from prefect import flow
 
@@ -22,6 +23,7 @@ from tasks.check import Check
 from tasks.decide import decide_task
 from tasks.drift import Found, measure_drift_task
 from tasks.drift_report import drift_report_task
+from tasks.new_labels import count_new_labels_task
 from tasks.probe import ingest_newest_task, measure_performance_task, probe_regret_task
 from tasks.retrain import retrain_once
 
@@ -62,27 +64,35 @@ def drift_check_flow(
         return training_flow(config, as_of=parse_as_of(moment), trigger="drift", overrides=overrides)
 
     found = measure_drift_task(check)
-    performance, regret = measure_on_labels(check, found)
-    outcome = decide_task(check, found, performance, regret, retrain)
+    labels = measure_on_labels(check, found)
+    outcome = decide_task(
+        check, found, labels.performance, labels.regret, retrain, new_labels=labels.new_labels
+    )
     if outcome.retrain == "started":
         outcome = retrain_once(check, outcome, train)
     drift_report_task(check, found, outcome)
     return outcome
 
 
-def measure_on_labels(
-    check: Check, found: Found
-) -> tuple[PerformanceMeasured | str | None, RegretMeasured | str | None]:
-    """Measure what needs labels, as far as the YAML asks for it and the newest rows have any.
+class OnLabels(NamedTuple):
+    """What the newest labels showed; None for what wasn't asked, a reason for what couldn't be measured."""
 
-    Returns:
-        Performance and regret; None for what wasn't asked, a reason for what couldn't be measured.
-    """
+    performance: PerformanceMeasured | str | None = None
+    regret: RegretMeasured | str | None = None
+    new_labels: int | None = None
+
+
+def measure_on_labels(check: Check, found: Found) -> OnLabels:
+    """Measure what needs labels, as far as the YAML asks for it and the newest rows have any."""
     wanted = check.config.drift
-    if found.drift is None or (wanted.performance is None and wanted.regret is None):
-        return None, None
+    if found.drift is None or not (wanted.performance or wanted.regret or wanted.min_new_labels):
+        return OnLabels()
     newest = ingest_newest_task(check)
+    new_labels = count_new_labels_task(check, newest) if wanted.min_new_labels else None
     if not isinstance(newest, Ingested):
-        return (newest if wanted.performance else None), (newest if wanted.regret else None)
-    performance = measure_performance_task(check, newest) if wanted.performance else None
-    return performance, probe_regret_task(check, newest) if wanted.regret else None
+        return OnLabels(newest if wanted.performance else None, newest if wanted.regret else None, new_labels)
+    return OnLabels(
+        measure_performance_task(check, newest) if wanted.performance else None,
+        probe_regret_task(check, newest) if wanted.regret else None,
+        new_labels,
+    )

@@ -32,6 +32,7 @@ class Check:
         self.now = datetime.now(UTC)
         self.seconds = seconds
         self.generation = state.generation
+        self.retrained_as_of = state.retrains.as_of[-1] if state.retrains.as_of else None
 
     def bundle(self) -> Bundle:
         """Load what the champion serves."""
@@ -40,6 +41,12 @@ class Check:
     def snapshot(self) -> Snapshot:
         """Read the manifest of the rows that the champion learnt from."""
         return read_manifest(self.pipeline.store, self.champion.snapshot)
+
+    def known_until(self) -> datetime | None:
+        """Say what the champion, or a later retrain that a check started, saw; None without a timestamp."""
+        retrained = self.retrained_as_of and datetime.fromisoformat(self.retrained_as_of)
+        known = [moment for moment in (self.snapshot().as_of, retrained) if moment]
+        return max(known, default=None)
 
     def holdout_metrics(self) -> dict[str, float]:
         """Recall what the champion reached on its own held-out rows; empty if that wasn't kept."""

@@ -5,19 +5,20 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
-from evertrain.bundles import Bundle, load_bundle
-from evertrain.config import EvaluationConfig, PipelineConfig, WindowConfig
+from evertrain.bundles import Bundle
+from evertrain.config import EvaluationConfig, PipelineConfig, RegretConfig, WindowConfig
 from evertrain.datasets import Ingested, ingest, read_side, to_columns
 from evertrain.drift_records import PerformanceMeasured, RegretMeasured
 from evertrain.errors import DataRefused
 from evertrain.evaluation import evaluate
 from evertrain.gates import BeatsChampion
 from evertrain.metrics import METRICS, MetricName
-from evertrain.packaging import package
+from evertrain.policy import look_level, looks_a_year
 from evertrain.progress import step
 from evertrain.records import Evaluation
-from evertrain.training import train
+from evertrain.runs import StepRecords
 from tasks.check import Check
+from tasks.regret import fit_probe_in_time, probe_records
 from tasks.steps import step_task
 
 ALL_BEFORE = timedelta(days=36_500)
@@ -76,25 +77,50 @@ def measure_performance_task(check: Check, newest: Ingested) -> PerformanceMeasu
 def probe_regret_task(check: Check, newest: Ingested) -> RegretMeasured | str:
     """Train a probe on what lies before the newest window, and hold it against the champion there.
 
+    Where the same champion was held against the same rows before, that is recalled.
+
     Returns:
         Both on the newest labels; or why they can't be compared.
     """
     wanted = check.config.drift.regret
     assert wanted is not None
     with step("probe", check.seconds) as note:
-        gate = BeatsChampion(
-            type="beats_champion",
-            metric=wanted.metric,
-            min_gain=wanted.min_gain,
-            confidence=wanted.confidence,
-        )
-        config = judge_by(check.config, wanted.metric, gate)
-        probe = train_probe(check, config, newest)
-        scored = score_newest(check, config, newest, probe, (check.champion.version, check.bundle()))
-        if scored.champion is None:
-            return scored.champion_missing or "the champion can't be scored on the newest rows"
-        (gain,) = scored.gains
-        note.text = f"{wanted.metric} {gain.gain:+.4f} ({gain.low:+.4f} to {gain.high:+.4f})"
+        level = look_level(wanted.confidence, looks_a_year(check.config.drift))
+        records = probe_records(check, judge_by(check.config, wanted.metric), newest)
+        name = f"regret-{check.champion.bundle}"
+        regret = records.read(name, RegretMeasured)
+        if regret is None or asked_otherwise(regret, wanted, level):
+            measured = measure_regret(check, newest, records, level)
+            if isinstance(measured, str):
+                return measured
+            regret = measured
+            records.write(name, regret)
+        note.text = f"{regret.metric} {regret.gain:+.4f} ({regret.low:+.4f} to {regret.high:+.4f})"
+    return regret
+
+
+def asked_otherwise(known: RegretMeasured, wanted: RegretConfig, level: float) -> bool:
+    """Whether what was measured before answers another question than the YAML asks now."""
+    return (known.metric, known.min_gain, known.level) != (wanted.metric, wanted.min_gain, level)
+
+
+def measure_regret(
+    check: Check, newest: Ingested, records: StepRecords, level: float
+) -> RegretMeasured | str:
+    """Hold a probe against the champion at *level*, two-sided; or say why that can't be."""
+    wanted = check.config.drift.regret
+    assert wanted is not None
+    gate = BeatsChampion(
+        type="beats_champion", metric=wanted.metric, min_gain=wanted.min_gain, confidence=level
+    )
+    config = judge_by(check.config, wanted.metric, gate)
+    probe = fit_probe_in_time(check, config, newest, records)
+    if isinstance(probe, str):
+        return probe
+    scored = score_newest(check, config, newest, probe.bundle, (check.champion.version, check.bundle()))
+    if scored.champion is None:
+        return scored.champion_missing or "the champion can't be scored on the newest rows"
+    (gain,) = scored.gains
     return RegretMeasured(
         metric=wanted.metric,
         champion=scored.champion.metrics[wanted.metric].value,
@@ -105,6 +131,9 @@ def probe_regret_task(check: Check, newest: Ingested) -> RegretMeasured | str:
         min_gain=wanted.min_gain,
         rows=scored.rows,
         fired=gain.low > wanted.min_gain,
+        level=level,
+        looks=looks_a_year(check.config.drift),
+        learnt_rows=probe.learnt_rows,
     )
 
 
@@ -126,14 +155,6 @@ def judge_by(config: PipelineConfig, metric: MetricName, *gates: BeatsChampion) 
     evaluation = EvaluationConfig(task=config.evaluation.task, metrics=(metric,), gates=gates)
     training = config.training.model_copy(update={"search": None})
     return config.model_copy(update={"evaluation": evaluation, "training": training})
-
-
-def train_probe(check: Check, config: PipelineConfig, newest: Ingested) -> Bundle:
-    """Fit and package a probe as a candidate would be; it is registered nowhere."""
-    store = check.pipeline.store
-    trained = train(config, newest, store, check.pipeline.settings)
-    made_from = {"pipeline": config.name, "probe_of": check.champion.bundle}
-    return load_bundle(store, package(config, newest, trained, store, made_from).digest)
 
 
 def score_newest(

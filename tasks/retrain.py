@@ -10,7 +10,7 @@ from evertrain.errors import Conflict, EvertrainError
 from evertrain.records import TrainOutcome
 from evertrain.release.retraining import decide_retrain_ended, decide_retrain_started
 from tasks.check import Check
-from tasks.decide import ask_policy
+from tasks.decide import ask_policy, past_check
 
 RETRAIN = "retrain"
 
@@ -30,7 +30,7 @@ def retrain_once(check: Check, outcome: DriftOutcome, train: Callable[[str], Tra
     try:
         with claim(journal, check.pipeline.store, RETRAIN) as held:
             start = decide_retrain_started(
-                outcome.as_of.isoformat(),
+                past_check(check, outcome),
                 lambda state: ask_policy(check, outcome, state, may_retrain=True),
                 fence=held.number,
             )

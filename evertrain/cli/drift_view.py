@@ -10,7 +10,7 @@ from rich.text import Text
 
 from evertrain.cli.console import program
 from evertrain.cli.train_view import show_outcome
-from evertrain.drift_records import ColumnDrift, DriftOutcome
+from evertrain.drift_records import ColumnDrift, DriftOutcome, RegretMeasured
 
 STYLES = {"steady": "bold green", "drifted": "bold yellow", "too_little_data": "bold cyan"}
 MOST_COLUMNS = 20
@@ -93,9 +93,14 @@ def label_lines(outcome: DriftOutcome) -> list[str]:
         probe = outcome.regret
         lines.append(
             f"regret: a probe gains {probe.gain:+.4f} ({probe.low:+.4f} to {probe.high:+.4f}) in "
-            f"{probe.metric} on {probe.rows:,} rows{spell_fired(probe.fired)}"
+            f"{probe.metric} on {probe.rows:,} rows, {spell_level(probe)}{spell_fired(probe.fired)}"
         )
     return lines
+
+
+def spell_level(regret: RegretMeasured) -> str:
+    """Say how sure the interval is, and why: an interval at 99.95 % surprises who asked for 95 %."""
+    return f"at {regret.level:.5g}: one of {regret.looks} looks a year"
 
 
 def spell_fired(fired: bool) -> str:

@@ -12,7 +12,19 @@ from evertrain.durations import Duration, Span
 from evertrain.gates import BeatsChampion, Gate, NotWorse, SignatureGate
 from evertrain.metrics import DEFAULT_METRICS, MetricName
 from evertrain.notifiers import Notifier
-from evertrain.numbers import Confidence, Count, Finite, NotNegative, Positive, Seed, Share, Switch, Whole
+from evertrain.numbers import (
+    Confidence,
+    Count,
+    Finite,
+    NotNegative,
+    Positive,
+    Seed,
+    Share,
+    Switch,
+    Tally,
+    UpToHundred,
+    Whole,
+)
 from evertrain.records import Label, Task
 from evertrain.sources import Source
 from evertrain.strategies import Direct, Strategy
@@ -218,11 +230,19 @@ class PerformanceConfig(Section):
 
 
 class RegretConfig(Section):
-    """Retrain when a probe that learnt from newer rows beats the champion on the newest."""
+    """Retrain when a probe that learnt from newer rows beats the champion on the newest.
+
+    ``confidence``: the chance that a year of looks starts no retrain that doesn't pay. A check counts as a
+    look where at least half of ``current.window`` is new since the last one that counted.
+    ``max_rows``: the probe learns from at most so many rows, evenly spaced in time.
+    ``timeout``: how long it may learn, within ``training.timeout``.
+    """
 
     metric: MetricName
     min_gain: NotNegative = 0.01
     confidence: Confidence = 0.95
+    max_rows: Count = 200_000
+    timeout: Span = timedelta(minutes=10)
 
 
 class ConfirmConfig(Section):
@@ -232,8 +252,32 @@ class ConfirmConfig(Section):
     of: Count = 1
 
 
+class BudgetConfig(Section):
+    """At most ``retrains`` within ``per``, in as-of time; counted are those that checks started."""
+
+    retrains: UpToHundred
+    per: Span
+
+
+class RearmConfig(Section):
+    """A cause that a retrain has answered isn't answered again before a check finds it gone.
+
+    ``growth``: nor before it has grown by this share since it was answered; 0.5: to one and a half.
+    """
+
+    growth: Positive
+
+
 class DriftConfig(Section):
-    """When to look, what at, and what starts a retrain."""
+    """When to look, what at, and what starts a retrain.
+
+    ``budget``: how many retrains there may be in a while; null: any number.
+    ``min_new_labels``: rows with a label, newer than what the champion and the last retrain knew, that a
+    retrain needs.
+    ``max_age``: so long after the champion's as-of (or the last retrain's) a retrain is due, whatever is
+    found; needs no ``retrain_on``, and no other check to confirm it.
+    ``rearm``: when a cause may be answered once more; null: whenever it fires.
+    """
 
     schedule: str | None = None
     reference: Literal["training", "rolling"] = "training"
@@ -243,6 +287,10 @@ class DriftConfig(Section):
     regret: RegretConfig | None = None
     confirm: ConfirmConfig = ConfirmConfig()
     cooldown: Duration = timedelta(hours=24)
+    budget: BudgetConfig | None = None
+    min_new_labels: Tally = 0
+    max_age: Span | None = None
+    rearm: RearmConfig | None = None
     retrain_on: tuple[Literal["data", "performance", "regret"], ...] = ("data",)
 
 

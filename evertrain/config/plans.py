@@ -148,7 +148,21 @@ def _spell_drift(drift: DriftConfig, timezone: str) -> str:
         f"({current.min_rows} rows at least) against {drift.reference}; drifted where over "
         f"{drift.max_share:.0%} of the columns did, confirmed by {confirm.checks} of {confirm.of} checks; "
         f"retrain on {', '.join(drift.retrain_on) or 'nothing'}, cooldown {spell_duration(drift.cooldown)}"
+        + "".join(f"; {name} {said}" for name, said in spell_limits(drift))
     )
+
+
+def spell_limits(drift: DriftConfig) -> Iterator[tuple[str, str]]:
+    """Spell what a policy sets beyond confirmation and cooldown, each by its name."""
+    if drift.budget is not None:
+        yield "budget", f"{drift.budget.retrains} retrains in {spell_duration(drift.budget.per)}"
+    if drift.min_new_labels:
+        yield "minimum of new labels", f"{drift.min_new_labels:,}"
+    if drift.max_age is not None:
+        yield "maximum age", spell_duration(drift.max_age)
+    if drift.rearm is not None:
+        times = f"{1 + drift.rearm.growth:g} times"
+        yield "one cause again", f"once it was gone, or grew to {times} what was answered"
 
 
 def _spell_schedule(cron: str | None, timezone: str) -> str:

@@ -51,3 +51,16 @@ def texts(entry: Entry, name: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
         raise Illegal(f"{name} is {value!r}, not a list of texts")
     return tuple(value)
+
+
+def sizes(entry: Entry, name: str) -> dict[str, float]:
+    """Read numbers by name; none where the entry has no such field, Illegal if it holds anything else."""
+    found = {}
+    value = entry.data.get(name, {})
+    if not isinstance(value, Mapping):
+        raise Illegal(f"{name} is {value!r}, not numbers by name")
+    for key, each in value.items():
+        if isinstance(each, bool) or not isinstance(each, int | float):
+            raise Illegal(f"{key} of {name} is {each!r}, not a number")
+        found[key] = float(each)
+    return found

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from evertrain.drift_records import PastCheck
+from evertrain.drift_records import CAME_TO_A_DECISION, MOST_CHECKS, PastCheck
 from evertrain.journal.chain import Entry, Illegal
 from evertrain.release.changes import candidate_of, version_of, with_versions
-from evertrain.release.fields import owner_of, positive, text, texts, whole_number
+from evertrain.release.fields import owner_of, positive, sizes, text, texts, whole_number
 from evertrain.release.rollout_lifecycle import ROLLOUT_STEPS, end_rollout, leave_rollout
 from evertrain.release.state import (
     KEEP_WARM_SECONDS,
@@ -22,7 +22,7 @@ from evertrain.release.state import (
 
 __all__ = ["Claim", "PipelineState", "Status", "VersionState", "apply_entry"]
 
-MOST_CHECKS = 100
+MOST_LOOKS = 50
 TOO_LITTLE_DATA = "too_little_data"
 _WAS_CHAMPION = frozenset({"previous", "retired", "rolled_back"})
 
@@ -145,24 +145,37 @@ def _apply_checked(state: PipelineState, entry: Entry) -> PipelineState:
         as_of=text(entry, "as_of"),
         generation=whole_number(entry, "generation"),
         triggers=texts(entry, "triggers"),
+        sizes=sizes(entry, "sizes"),
+        counted=entry.data.get("counted") is True,
+        called=text(entry, "retrain") == "started",
     )
-    text(entry, "retrain")
     if text(entry, "decision") == TOO_LITTLE_DATA:
         # A window without enough rows is no opinion.
         return state
-    return replace(state, checks=(*state.checks, check)[-MOST_CHECKS:])
+    if check.generation == state.generation:
+        state = replace(state, retrains=state.retrains.with_check(check))
+    return replace(state, checks=_keep_newest((*state.checks, check)))
+
+
+def _keep_newest(checks: tuple[PastCheck, ...]) -> tuple[PastCheck, ...]:
+    # Between two looks that count there may be more checks than are kept.
+    looks = tuple(check for check in checks[:-MOST_CHECKS] if check.counted)
+    return looks[-MOST_LOOKS:] + checks[-MOST_CHECKS:]
 
 
 def _apply_retrain_started(state: PipelineState, entry: Entry) -> PipelineState:
     _require_fence(entry)
-    return replace(state, retrain=Retrain(text(entry, "as_of")))
+    return replace(state, retrain=Retrain(text(entry, "as_of"), causes=sizes(entry, "causes")))
 
 
 def _apply_retrain_ended(state: PipelineState, entry: Entry) -> PipelineState:
     _require_fence(entry)
-    if state.retrain is None or state.retrain.ended is not None:
+    begun, ended = state.retrain, text(entry, "decision")
+    if begun is None or begun.ended is not None:
         raise Illegal("no retrain that a check started is under way")
-    return replace(state, retrain=replace(state.retrain, ended=text(entry, "decision")))
+    if ended in CAME_TO_A_DECISION:
+        state = replace(state, retrains=state.retrains.with_retrain(begun.as_of, begun.causes))
+    return replace(state, retrain=replace(begun, ended=ended))
 
 
 def _require_fence(entry: Entry) -> None:

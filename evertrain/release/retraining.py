@@ -10,7 +10,8 @@ from evertrain.journal.chain import JSON, Draft
 from evertrain.release import Decide
 from evertrain.release.state import PipelineState
 
-AskPolicy = Callable[[PipelineState], tuple[RetrainAction, str]]
+AskPolicy = Callable[[PipelineState], tuple[RetrainAction, str, bool]]
+"""The policy: from the state to an action, its reason, and whether the check counts as a look at regret."""
 
 
 def decide_checked(decision: str, check: PastCheck, evidence: Mapping[str, JSON], ask: AskPolicy) -> Decide:
@@ -18,18 +19,20 @@ def decide_checked(decision: str, check: PastCheck, evidence: Mapping[str, JSON]
 
     Args:
         decision: What it found; a check of too little data is written and confirms nothing.
-        check: When it looked, against which champion, what fired.
+        check: When it looked, against which champion, what fired, how large it was.
         evidence: What it measured, for the audit.
-        ask: The policy: from the state to an action and its reason.
+        ask: The policy.
     """
 
     def decide(state: PipelineState) -> Draft:
-        action, reason = ask(state)
+        action, reason, counted = ask(state)
         facts: dict[str, JSON] = {
             "decision": decision,
             "as_of": check.as_of,
             "generation": check.generation,
             "triggers": list(check.triggers),
+            "sizes": dict(check.sizes),
+            "counted": counted,
             "retrain": action,
         }
         return Draft("checked", {**facts, "evidence": dict(evidence)}, reason)
@@ -37,8 +40,8 @@ def decide_checked(decision: str, check: PastCheck, evidence: Mapping[str, JSON]
     return decide
 
 
-def decide_retrain_started(as_of: str, ask: AskPolicy, *, fence: int) -> Decide:
-    """Start the retrain that a check decided on, under the claim *fence*.
+def decide_retrain_started(check: PastCheck, ask: AskPolicy, *, fence: int) -> Decide:
+    """Start the retrain that *check* decided on, under the claim *fence*.
 
     The policy is asked again: between the check and the claim another check may have had its retrain.
 
@@ -47,10 +50,10 @@ def decide_retrain_started(as_of: str, ask: AskPolicy, *, fence: int) -> Decide:
     """
 
     def decide(state: PipelineState) -> Draft:
-        action, reason = ask(state)
+        action, reason, _ = ask(state)
         if action != "started":
             raise Conflict(f"Another check was first: {reason}.", action=action)
-        return Draft("retrain_started", {"as_of": as_of}, reason, fence)
+        return Draft("retrain_started", {"as_of": check.as_of, "causes": dict(check.causes)}, reason, fence)
 
     return decide
 

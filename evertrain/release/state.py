@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from evertrain.drift_records import PastCheck
+from evertrain.drift_records import PastCheck, PastRetrains
 from evertrain.liveness import ProcessIdentity
 
 Status: TypeAlias = Literal[
@@ -131,10 +131,14 @@ class Rollout:
 
 @dataclass(frozen=True)
 class Retrain:
-    """The last retrain that a drift check started; ``ended`` is what it came to, None while nobody said."""
+    """The last retrain that a drift check started; ``ended`` is what it came to, None while nobody said.
+
+    ``causes``: what it answers, each with its size.
+    """
 
     as_of: str
     ended: str | None = None
+    causes: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -147,8 +151,10 @@ class PipelineState:
         versions: By number, each registered version.
         champions: The versions that a rollback would go back through, oldest first; the last is the champion.
         generation: How often the champion has changed.
-        checks: The last drift checks, oldest first, at most a hundred.
+        checks: The last drift checks, oldest first, at most 200; before them, of those that counted as
+            looks at regret at most fifty.
         retrain: The last retrain that a drift check started.
+        retrains: Those that came to a decision.
         rollout: The one that is under way; None if there is none.
         rollouts: How many have begun, and how many of them have ended, together.
         keep_warm_seconds: How long after the last promotion the one before stays loaded in the service.
@@ -161,6 +167,7 @@ class PipelineState:
     generation: int = 0
     checks: tuple[PastCheck, ...] = ()
     retrain: Retrain | None = None
+    retrains: PastRetrains = field(default_factory=PastRetrains)
     rollout: Rollout | None = None
     rollouts: int = 0
     keep_warm_seconds: float = KEEP_WARM_SECONDS

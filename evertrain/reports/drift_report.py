@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from math import inf
 from typing import TYPE_CHECKING
 
+from evertrain.config.plans import spell_limits
 from evertrain.drift_records import ColumnDrift, DriftOutcome
 from evertrain.durations import spell_duration
 from evertrain.reports.drift_plots import shape_svg
@@ -98,7 +99,13 @@ def _tell_labels(outcome: DriftOutcome) -> Iterator[tuple[str, str]]:
             "regret",
             f"a probe's {probe.metric} {probe.probe:.5g} beside the champion's {probe.champion:.5g} on "
             f"{probe.rows:,} rows: gain {probe.gain:+.5g} ({probe.low:+.5g} to {probe.high:+.5g}), "
-            f"{'above' if probe.fired else 'not surely above'} {probe.min_gain:g}",
+            f"{'above' if probe.fired else 'not surely above'} {probe.min_gain:g}; it learnt from "
+            f"{probe.learnt_rows:,} rows",
+        )
+        counted = "counts" if probe.counted else "doesn't count"
+        yield (
+            "this look",
+            f"{counted}; each of {probe.looks} that may count in a year is judged at {probe.level:.5g}",
         )
 
 
@@ -115,3 +122,6 @@ def _tell_facts(config: PipelineConfig, outcome: DriftOutcome) -> Iterator[tuple
     yield "retrain on", ", ".join(drift.retrain_on) or "nothing"
     yield "confirmed by", f"{drift.confirm.checks} of {drift.confirm.of} checks"
     yield "cooldown", spell_duration(drift.cooldown)
+    yield from spell_limits(drift)
+    if outcome.new_labels is not None:
+        yield "new labels", f"{outcome.new_labels:,} labelled rows are newer than what was learnt from"

@@ -19,7 +19,7 @@ from evertrain.settings import Settings
 from evertrain.storage import Store
 from evertrain.training.fitting import fit_pipeline
 from evertrain.training.lone_features import find_lone_features
-from evertrain.training.rows import TrainingRows, read_rows
+from evertrain.training.rows import TrainingRows, read_rows, thin_rows
 from evertrain.training.search import choose_parameters, search_parameters
 
 __all__ = ["describe_parameters", "find_leaks", "read_rows", "train"]
@@ -33,6 +33,8 @@ def train(
     store: Store,
     settings: Settings,
     records: StepRecords | None = None,
+    *,
+    most_rows: int | None = None,
 ) -> TrainedModel:
     """Fit the pipeline's estimator on the labelled rows of the training side and keep it.
 
@@ -44,6 +46,7 @@ def train(
         store: Holds the snapshot; receives ``models/<sha256>.skops``.
         settings: Says which packages an estimator may come from.
         records: The run's step records, where a search keeps its finished trials; None: nowhere.
+        most_rows: Fit at most so many of the rows, spread over the window; None: all.
 
     Returns:
         Where the fitted model lies, the signature it will be served with, what a search found, and what
@@ -58,6 +61,8 @@ def train(
 
     kind = resolve_estimator(config.training.estimator, config.training.params, settings)
     rows, classes = read_rows(config, ingested, store)
+    if most_rows is not None:
+        rows = thin_rows(rows, most_rows, config.training.seed)
     suspicions = find_leaks(config, ingested, store, rows, classes)
     for suspicion in suspicions:
         logger.warning("leakage? %s", suspicion)

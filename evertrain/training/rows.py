@@ -86,6 +86,30 @@ def select_rows(rows: TrainingRows, chosen: np.ndarray) -> TrainingRows:
     )
 
 
+def thin_rows(rows: TrainingRows, most: int, seed: int) -> TrainingRows:
+    """Take at most *most* rows, spread over the order in which they stand: a snapshot's, by time.
+
+    The rows are cut into *most* stretches of one length and one row is drawn of each (stratified sampling,
+    Cochran, Sampling Techniques, 1977, chapter 5): every k-th row would always meet the same entity where the
+    data holds k rows a moment. A class of which no row is drawn keeps its first.
+
+    Args:
+        rows: All rows.
+        most: How many to keep.
+        seed: Seeds the draw.
+    """
+    total = len(rows.target)
+    if total <= most:
+        return rows
+    drawn = np.random.default_rng(seed).random(most)
+    chosen = np.zeros(total, dtype=bool)
+    chosen[((np.arange(most) + drawn) * (total / most)).astype(np.int64).clip(max=total - 1)] = True
+    if rows.is_classification:
+        classes, first = np.unique(rows.target, return_index=True)
+        chosen[first[~np.isin(classes, rows.target[chosen])]] = True
+    return select_rows(rows, chosen)
+
+
 def find_newest_fifth(times: np.ndarray | None, rows: int) -> np.ndarray:
     """Mark the newest fifth; without *times* every fifth row, for the snapshot's order is stable.
 

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -16,14 +17,17 @@ import pytest
 from evertrain.config.files import load_config
 from evertrain.drift_records import CheckedRows, DriftOutcome
 from evertrain.pipelines import Pipeline, open_pipeline
+from evertrain.policy import Action
 from evertrain.records import BundleSummary, SnapshotSummary, TrainOutcome
-from evertrain.release import decide_promoted, decide_registered
+from evertrain.release import PipelineState, decide_promoted, decide_registered
+from evertrain.release.retraining import decide_checked
 from evertrain.settings import read_settings
 from tasks.check import Check
+from tasks.decide import ask_policy, past_check
 from tasks.retrain import retrain_once
 
 pytestmark = [pytest.mark.fault]
-CHECKS, ROUNDS = 6, 10
+CHECKS, ROUNDS, RACES = 6, 10, 12
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
 
@@ -60,6 +64,24 @@ def drifted(day: int) -> DriftOutcome:
         max_share=0.3,
         rows=CheckedRows(reference=1, current=1),
     )
+
+
+def promote(config: Path, version: int) -> int:
+    """Crown *version*; gives the number of the entry."""
+    journal = opened(config).journal
+    facts = dict.fromkeys(("run_key", "run_id", "bundle", "snapshot", "config", "code"), f"f{version}")
+    journal.append(decide_registered(version=version, **facts))
+    return journal.append(decide_promoted(version=version))[0].number
+
+
+def write_check(check: Check, outcome: DriftOutcome) -> str:
+    """Write the check as the task ``decide`` does; gives what the policy said."""
+
+    def ask(state: PipelineState) -> Action:
+        return ask_policy(check, outcome, state, may_retrain=True)
+
+    decide = decide_checked(outcome.decision, past_check(check, outcome), {}, ask)
+    return str(check.pipeline.journal.append(decide)[0].data["retrain"])
 
 
 def held(moment: str) -> TrainOutcome:
@@ -151,3 +173,32 @@ def test_a_champion_that_changed_meanwhile_stops_the_retrain(config: Path) -> No
 
     assert (outcome.retrain, outcome.train) == ("none", None)
     assert "champion changed" in outcome.why
+
+
+@pytest.mark.parametrize("place", ["before it decides", "before it claims", "while it claims"])
+def test_a_check_of_a_champion_that_goes_starts_nothing(config: Path, place: str) -> None:
+    """Whenever another is crowned while a check is in flight, no retrain starts after it (D10)."""
+    answers: Counter[str] = Counter()
+    for turn in range(RACES):
+        check, outcome, crowned = Check(opened(config), None, {}), drifted(turn * 2), []
+        crowning = Thread(target=lambda: crowned.append(promote(config, turn + 2)))  # noqa: B023
+        if place == "before it decides":
+            crowning.start()
+        if write_check(check, outcome) == "started":
+            if place != "before it decides":
+                crowning.start()
+            if place == "before it claims":
+                crowning.join()
+            answers[retrain_once(check, outcome, held).retrain] += 1
+        else:
+            answers["not called for"] += 1
+        crowning.join()
+        late = [
+            entry
+            for entry in opened(config).journal.read()[0]
+            if entry.kind == "retrain_started" and entry.data["as_of"] == outcome.as_of.isoformat()
+        ]
+        assert all(entry.number < crowned[0] for entry in late)
+    assert sum(answers.values()) == RACES
+    if place == "before it claims":
+        assert answers == {"none": RACES}

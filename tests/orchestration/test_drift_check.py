@@ -234,7 +234,32 @@ def test_new_labels_show_performance_and_regret(check: Check, loans: Path) -> No
     assert not performance["fired"]
     assert regret["gain"] == pytest.approx(regret["champion"] - regret["probe"])
     assert 0.01 < regret["low"] < regret["gain"] < regret["high"]
+    assert (regret["looks"], regret["learnt_rows"], regret["counted"]) == (146, 4000, False)
+    assert regret["level"] == pytest.approx(1 - 0.1 / 146)
     assert len(entries(loans, "registered")) == 1
+
+    # The same rows beside the same champion: nothing is fitted anew.
+    models = set(Path("home/store/models").iterdir())
+    hurried = ("confidence: 0.9}", "confidence: 0.9, timeout: 1s}")
+    assert check(LATER, "--no-retrain", replace=hurried)[1]["regret"] == regret
+    # Another estimator is another probe, for which there isn't the time.
+    slower = check(LATER, "--no-retrain", replace=("max_iter: 20", "max_iter: 1000000"))[1]
+    assert slower["regret"] is None
+    late = "the probe wasn't fitted within 1s; raise drift.regret.timeout or training.timeout, or lower"
+    assert slower["notes"] == [f"regret: {late} drift.regret.max_rows"]
+    assert set(Path("home/store/models").iterdir()) == models
+
+
+def test_an_old_champion_waits_for_new_labels(check: Check, loans: Path) -> None:
+    """Age is a trigger of its own; too little to learn from holds its retrain back, and is counted."""
+    wanted = ("max_share: 0.3", "max_share: 1.0\n  max_age: 15d\n  min_new_labels: 3601")
+    code, said = check(LATER, replace=wanted)
+
+    assert (code, said["decision"], said["triggers"]) == (0, "drifted", ["age"])
+    # Eighteen days of two hundred rows since the champion's own as-of.
+    assert (said["retrain"], said["new_labels"]) == ("unconfirmed", 3600)
+    (entry,) = entries(loans, "checked")
+    assert entry.reason == "did nothing, because 3,600 labelled rows are new, min_new_labels is 3,601"
 
 
 @pytest.mark.parametrize(("label", "reason"), [("", "no labels to hold out"), (",No", "every class")])

@@ -68,7 +68,7 @@ def remember(pipeline: Pipeline, *checks: tuple[int, tuple[str, ...]]) -> None:
     for generation, triggers in checks:
         past = PastCheck(as_of="2024-01-01", generation=generation, triggers=triggers)
         decision = "drifted" if triggers else "steady"
-        pipeline.journal.append(decide_checked(decision, past, {}, lambda _: ("none", "so")))
+        pipeline.journal.append(decide_checked(decision, past, {}, lambda _: ("none", "so", False)))
 
 
 @pytest.mark.parametrize(

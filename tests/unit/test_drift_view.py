@@ -8,7 +8,7 @@ from io import StringIO
 from rich.console import Console
 
 from evertrain.cli.drift_view import show_check
-from evertrain.drift_records import CheckedRows, ColumnDrift, DriftOutcome
+from evertrain.drift_records import CheckedRows, ColumnDrift, DriftOutcome, RegretMeasured
 from evertrain.summaries.checks import markdown_check
 
 
@@ -53,8 +53,22 @@ def test_columns_stand_by_how_far_they_moved_in_the_terminal() -> None:
 def test_the_verdict_says_what_fired() -> None:
     """A probe's gain alone is drift with no column drifted: the first line says that it was that."""
     console = Console(file=StringIO(), width=100)
+    regret = RegretMeasured(
+        metric="roc_auc",
+        champion=0.7,
+        probe=0.75,
+        gain=0.05,
+        low=0.02,
+        high=0.08,
+        min_gain=0.01,
+        rows=900,
+        fired=True,
+        level=1 - 0.05 / 105,
+        looks=105,
+        learnt_rows=4_000,
+    )
     regretted = OUTCOME.model_copy(
-        update={"triggers": ("regret",), "share": 0.0, "columns": OUTCOME.columns[1:2]}
+        update={"triggers": ("regret",), "share": 0.0, "columns": OUTCOME.columns[1:2], "regret": regret}
     )
 
     show_check(regretted, console)
@@ -62,6 +76,9 @@ def test_the_verdict_says_what_fired() -> None:
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "DRIFTED (regret)  flights" in text
     assert "0% of the columns drifted, 30% may" in text
+    told = "(+0.0200 to +0.0800) in roc_auc on 900 rows, at 0.99952: one of 105 looks a year: fired"
+    assert told in " ".join(text.split())
+    assert "(+0.0200 to +0.0800 at 0.99952, one of 105 looks a year)" in markdown_check(regretted)
 
 
 def test_columns_stand_by_how_far_they_moved_in_the_summary() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -40,6 +42,21 @@ def test_a_trigger_starts_a_retrain_at_once_by_default() -> None:
     action = decide(policy(), check(0, "data", "regret"))
     assert action.name == "started"
     assert action.reason == "data and regret fired"
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        lambda: decide(policy(), check(0)),
+        lambda: decide(policy(), check(0, "data"), may_retrain=False),
+        lambda: decide(policy(), check(0, "data"), generation=2),
+        lambda: decide(policy(2, 2), check(0, "data")),
+        lambda: decide(policy(), check(0, "data"), retrained_as_of=check(0).as_of),
+    ],
+)
+def test_what_does_nothing_says_why(action: Callable[[], Action]) -> None:
+    """A reason in the journal reads as a sentence, whatever held the retrain back."""
+    assert re.fullmatch(r"did nothing, because \w.{20,}[^.]", action().reason)
 
 
 def test_a_caller_may_only_look() -> None:

@@ -9,6 +9,7 @@ from itertools import pairwise
 from evertrain.config.cron import explain_cron
 from evertrain.config.faults import Fault, fault_at, spell_value
 from evertrain.config.rules.raw import Raw, is_number, pick, pick_numbers, pick_text
+from evertrain.drift_records import MOST_CHECKS
 from evertrain.settings import Settings
 
 SCHEDULES = (("schedule", "train"), ("drift", "schedule"), ("batch", "schedule"))
@@ -44,6 +45,19 @@ def confirm_faults(raw: Raw, _settings: Settings) -> Iterator[Fault]:
     of = 1 if of is None else of
     if is_number(checks) and is_number(of) and checks > of:
         yield fault_at(("drift", "confirm", "checks"), spell_value(checks), f"at most of ({spell_value(of)})")
+    if is_number(of) and of > MOST_CHECKS:
+        told = f"at most {MOST_CHECKS}, the checks that are remembered"
+        yield fault_at(("drift", "confirm", "of"), spell_value(of), told)
+
+
+def clock_faults(raw: Raw, _settings: Settings) -> Iterator[Fault]:
+    """Find a retraining policy that asks how new rows are, of data whose rows bear no time."""
+    if pick(raw, "data", "timestamp") is not None:
+        return
+    for key in ("min_new_labels", "max_age"):
+        value = pick(raw, "drift", key)
+        if value not in (None, 0):
+            yield fault_at(("drift", key), spell_value(value), "nothing, for it needs data.timestamp")
 
 
 def timezone_faults(raw: Raw, _settings: Settings) -> Iterator[Fault]:
