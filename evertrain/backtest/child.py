@@ -34,10 +34,6 @@ def answer(asked: dict[str, Any]) -> dict[str, Any]:
 
 def prepare() -> None:
     """Import ahead what nearly every piece needs."""
-    import duckdb  # noqa: F401
-    import pyarrow.parquet  # noqa: F401
-    import sklearn.pipeline  # noqa: F401
-
     import evertrain.backtest.making  # noqa: F401
 
 

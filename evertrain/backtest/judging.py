@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
+
+import numpy as np
 
 from evertrain.backtest.pieces import (
     Check,
@@ -21,9 +24,11 @@ from evertrain.backtest.pieces import (
 )
 from evertrain.backtest.place import Place
 from evertrain.bundles import Bundle, load_bundle
-from evertrain.config import EvaluationConfig, PipelineConfig
+from evertrain.config import DataConfig, EvaluationConfig, PipelineConfig
 from evertrain.datasets import Ingested, read_manifest, read_side, to_columns
 from evertrain.datasets.current import open_current, reference_rows
+from evertrain.datasets.snapshots import SIDES
+from evertrain.datasets.times import to_naive
 from evertrain.drift import measure_drift, plan_drift
 from evertrain.errors import DataRefused, InvalidInput, ModelFailed, TrainingError
 from evertrain.evaluation import evaluate, judge, time_candidate
@@ -60,7 +65,7 @@ def make_judge(piece: Judge, place: Place) -> JudgeMade:
             look=piece.look,
         )
         latency = time_candidate(config, candidate, columns)
-    except UNANSWERED as failed:
+    except (DataRefused, *UNANSWERED) as failed:
         return JudgeMade(failed=failed.message)
     evidence = GateEvidence(
         evaluation=evaluation,
@@ -92,11 +97,11 @@ def make_check(piece: Check, place: Place) -> CheckMade:
         plan = bundle.drift or plan_drift(bundle.signature.features)
         drift = measure_drift(plan, reference, current, max_share=config.drift.max_share)
         found = CheckMade(rows=current.rows, share=drift.share)
-    if config.drift.performance is None and config.drift.regret is None:
+    if config.drift.performance is None and config.drift.regret is None and piece.known_until is None:
         return found
     newest = place.make(piece.newest, RowsMade)
     if newest.ingested is None:
-        return found
+        return found.model_copy(update={"new_labels": None if piece.known_until is None else 0})
     return found.model_copy(update=_look_at_labels(piece, config, place, newest.ingested, bundle))
 
 
@@ -123,6 +128,8 @@ def _look_at_labels(
     piece: Check, config: PipelineConfig, place: Place, newest: Ingested, champion: Bundle
 ) -> dict[str, Any]:
     found: dict[str, Any] = {}
+    if piece.known_until is not None:
+        found["new_labels"] = _count_newer(place, newest.snapshot, config.data, piece.known_until)
     performance, regret = config.drift.performance, config.drift.regret
     if performance is not None:
         scored = _score_newest(judge_by(config, performance.metric), place, newest, champion, None)
@@ -166,6 +173,16 @@ def judge_by(config: PipelineConfig, metric: MetricName, *gates: BeatsChampion) 
     """The same pipeline, judged by one metric."""
     evaluation = EvaluationConfig(task=config.evaluation.task, metrics=(metric,), gates=gates)
     return config.model_copy(update={"evaluation": evaluation})
+
+
+def _count_newer(place: Place, snapshot: Snapshot, data: DataConfig, moment: datetime) -> int:
+    """Count the labelled rows, of both sides, that are newer than *moment*."""
+    assert data.timestamp is not None
+    after = np.datetime64(to_naive(moment), "us")
+    tables = [
+        read_side(place.store, snapshot, side, target=data.target, columns=[data.timestamp]) for side in SIDES
+    ]
+    return sum(int((to_columns(each, [data.timestamp])[data.timestamp] > after).sum()) for each in tables)
 
 
 def _load(fit: Fit, place: Place) -> Bundle:

@@ -103,7 +103,7 @@ def make_fit(piece: Fit, place: Place) -> FitMade:
     config = read_config(piece.config)
     snapshot = rows.ingested.snapshot.digest
     try:
-        trained = train(config, rows.ingested, place.store, place.settings)
+        trained = train(config, rows.ingested, place.store, place.settings, most_rows=piece.most_rows)
         made_from = {"pipeline": config.name, "backtest": key_of(piece), "snapshot": snapshot}
         bundle = package(config, rows.ingested, trained, place.store, made_from)
     except NO_MODEL as failed:

@@ -24,6 +24,7 @@ from evertrain.config import PerformanceConfig as Performance
 from evertrain.datasets import Ingested
 from evertrain.durations import LONGEST
 from evertrain.metrics import DEFAULT_METRICS
+from evertrain.policy import look_level, looks_a_year
 from evertrain.records import Record, Snapshot
 from evertrain.runs import code_digest
 
@@ -56,6 +57,7 @@ class Fit(Record):
     kind: Literal["fit"] = "fit"
     config: Spelled
     rows: Rows
+    most_rows: int | None = None
 
 
 class Verdict(Record):
@@ -85,6 +87,7 @@ class Check(Record):
     probe: Fit | None
     newest: Rows
     as_of: datetime
+    known_until: datetime | None = None
 
 
 class Score(Record):
@@ -161,6 +164,7 @@ class CheckMade(Record):
     share: float | None = None
     value: float | None = None
     regret: RegretMade | None = None
+    new_labels: int | None = None
     seconds: float = 0.0
 
 
@@ -270,13 +274,18 @@ def plan_judge(config: PipelineConfig, candidate: Fit, champion: Fit | None, loo
 def plan_probe(config: PipelineConfig, as_of: datetime, source: str) -> Fit:
     """Name the probe of a check: it learns what lies before the newest window, without a search."""
     training = config.training.model_copy(update={"search": None})
-    return plan_fit(aim_at_newest(config).model_copy(update={"training": training}), as_of, source)
+    fit = plan_fit(aim_at_newest(config).model_copy(update={"training": training}), as_of, source)
+    regret = config.drift.regret
+    return fit.model_copy(update={"most_rows": regret.max_rows if regret else None})
 
 
-def plan_check(config: PipelineConfig, champion: Fit, as_of: datetime, source: str) -> Check:
+def plan_check(
+    config: PipelineConfig, champion: Fit, as_of: datetime, source: str, known_until: datetime | None
+) -> Check:
     """Name what a check of *champion* as of *as_of* measures; thresholds aren't part of it."""
     drift = config.drift
     performance, regret = drift.performance, drift.regret
+    level = look_level(regret.confidence, looks_a_year(drift)) if regret else 0.95
     kept = neutralise(
         config,
         training=config.training.model_copy(update={"search": None}),
@@ -284,7 +293,7 @@ def plan_check(config: PipelineConfig, champion: Fit, as_of: datetime, source: s
             reference=drift.reference,
             current=CurrentConfig(window=drift.current.window, min_rows=drift.current.min_rows),
             performance=performance and Performance(metric=performance.metric, max_drop=0.0),
-            regret=regret and RegretConfig(metric=regret.metric, min_gain=0.0, confidence=regret.confidence),
+            regret=regret and RegretConfig(metric=regret.metric, min_gain=0.0, confidence=level),
         ),
     )
     return Check(
@@ -293,6 +302,7 @@ def plan_check(config: PipelineConfig, champion: Fit, as_of: datetime, source: s
         probe=plan_probe(config, as_of, source) if regret else None,
         newest=plan_rows(aim_at_newest(config), as_of, source),
         as_of=as_of,
+        known_until=known_until if drift.min_new_labels else None,
     )
 
 

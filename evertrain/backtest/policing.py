@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 
 from evertrain.backtest.pieces import CheckMade
@@ -11,7 +10,7 @@ from evertrain.backtest.standing import Standing
 from evertrain.config import DriftConfig
 from evertrain.drift_records import PastCheck
 from evertrain.metrics import METRICS
-from evertrain.policy import Action, decide_action
+from evertrain.policy import AGE, Action, decide_action, is_too_old, remember
 
 
 def ask_policy(
@@ -22,41 +21,63 @@ def ask_policy(
     Returns:
         The action, whose reason also says what was measured; and the standing that remembers the check.
     """
-    triggers = tuple(name for name in find_fired(drift, checked, standing) if name in drift.retrain_on)
-    check = PastCheck(as_of=as_of.isoformat(), generation=standing.generation, triggers=triggers)
+    if checked.share is None:
+        # A window without enough rows is no opinion, and isn't remembered.
+        return Action("none", f"{checked.rows:,} rows are too few to say anything"), standing
+    sizes = measure_causes(drift, checked, standing)
+    fired = [name for name, limit in find_limits(drift).items() if name in sizes and sizes[name][1] > limit]
+    aged = [AGE] if is_too_old(drift, as_of, standing.known_until) else []
+    check = PastCheck(
+        as_of=as_of.isoformat(),
+        generation=standing.generation,
+        triggers=(*(name for name in fired if name in drift.retrain_on), *aged),
+        sizes={name: size for name, (size, _) in sizes.items() if name in drift.retrain_on},
+        new_labels=checked.new_labels,
+    )
     action = decide_action(
         drift,
         check,
         standing.checks,
         generation=standing.generation,
         retrained_as_of=standing.retrained_as_of,
+        past=standing.retrains,
     )
     told = "; ".join([action.reason, *tell_measured(drift, checked)])
-    return action._replace(reason=told), replace(standing, checks=(*standing.checks, check))
+    return action._replace(reason=told), standing.after_check(remember(check, action))
 
 
-def find_fired(drift: DriftConfig, checked: CheckMade, standing: Standing) -> Iterator[str]:
-    """Name what fired; nothing does where the newest rows are too few."""
-    if checked.share is None:
-        return
-    if checked.share > drift.max_share:
-        yield "data"
-    performance, regret = drift.performance, drift.regret
-    if performance is not None and checked.value is not None and standing.champion is not None:
-        held_out = standing.champion.metrics.get(performance.metric)
-        sign = METRICS[performance.metric].sign
-        if held_out is not None and sign * (held_out - checked.value) > performance.max_drop:
-            yield "performance"
-    if regret is not None and checked.regret is not None and checked.regret.low > regret.min_gain:
-        yield "regret"
+def measure_causes(
+    drift: DriftConfig, checked: CheckMade, standing: Standing
+) -> dict[str, tuple[float, float]]:
+    """Give, by each cause that was measured, how large it is, and what of it is held against its limit.
+
+    Of regret the gain is its size, and the interval's low end what has to be above ``min_gain``.
+    """
+    found = {} if checked.share is None else {"data": (checked.share, checked.share)}
+    performance, champion = drift.performance, standing.champion
+    if performance is not None and checked.value is not None and champion is not None:
+        held_out = champion.metrics.get(performance.metric)
+        if held_out is not None:
+            drop = METRICS[performance.metric].sign * (held_out - checked.value)
+            found["performance"] = (drop, drop)
+    if checked.regret is not None:
+        found["regret"] = (checked.regret.gain, checked.regret.low)
+    return found
+
+
+def find_limits(drift: DriftConfig) -> dict[str, float]:
+    """Say above what each cause fires."""
+    limits = {"data": drift.max_share}
+    if drift.performance is not None:
+        limits["performance"] = drift.performance.max_drop
+    if drift.regret is not None:
+        limits["regret"] = drift.regret.min_gain
+    return limits
 
 
 def tell_measured(drift: DriftConfig, checked: CheckMade) -> Iterator[str]:
     """Say what the check measured."""
-    if checked.share is None:
-        yield f"{checked.rows:,} rows are too few to say anything"
-        return
-    yield f"{checked.share:.0%} of the columns drifted"
+    yield f"{checked.share or 0.0:.0%} of the columns drifted"
     if checked.value is not None and drift.performance is not None:
         yield f"{drift.performance.metric} {checked.value:.4f}"
     if checked.regret is not None:

@@ -144,7 +144,9 @@ def _decide(
         due = place % strategy.every == 0
         return Wish(due, "" if due else "not its turn", standing)
     as_of = season.periods[place].since
-    (checked,) = yield (plan_check(strategy.config, standing.champion.fit, as_of, season.source),)
+    (checked,) = yield (
+        plan_check(strategy.config, standing.champion.fit, as_of, season.source, standing.known_until),
+    )
     assert isinstance(checked, CheckMade)
     action, standing = ask_policy(strategy.config.drift, checked, standing, as_of)
     return Wish(action.name == "started", action.reason, standing, checked.seconds)
@@ -173,7 +175,7 @@ def _train(
     if judgement.failed:
         return Attempt("failed", judgement.failed, standing, seconds)
     if judgement.held:
-        kept = replace(_remember_look(standing, made, look), retrained_as_of=as_of.isoformat())
+        kept = _remember_look(standing, made, look).after_retrain(as_of)
         return Attempt("held", "; ".join(judgement.held), kept, seconds)
     crowned = _crown(standing, fit, made, judgement.metrics, as_of, look)
     return Attempt(_promote(standing), "", crowned, seconds)
@@ -193,9 +195,8 @@ def _crown(
 ) -> Standing:
     number = standing.generation + 1
     champion = Champion(number=number, fit=fit, metrics=metrics, as_of=as_of)
-    retrained = standing.retrained_as_of if standing.champion is None else as_of.isoformat()
-    kept = _remember_look(standing, made, look)
-    return replace(kept, champion=champion, generation=number, retrained_as_of=retrained)
+    kept = _remember_look(standing, made, look).after_retrain(as_of)
+    return replace(kept, champion=champion, generation=number)
 
 
 def _count_look(strategy: Strategy, season: Season, standing: Standing, made: FitMade) -> int | None:

@@ -11,7 +11,6 @@ import typer
 from evertrain.cli.console import Output, command
 
 if TYPE_CHECKING:
-    from evertrain.backtest.running import Request
     from evertrain.backtest_records import BacktestOutcome
 
 EXAMPLES = """Examples:
@@ -60,7 +59,9 @@ def run(config: str, since: str, until: str, every: str, sweeps: tuple[str, ...]
     plan = plan_backtest(request, settings)
     address = os.environ.get(DASK)
     if address:
-        return run_on_cluster(request, address)
+        from flows.launch import run_backtest_on_dask
+
+        return run_backtest_on_dask(request, settings, address)
     from evertrain.backtest import count_cores
     from evertrain.backtest.processes import Processes
     from evertrain.backtest.running import run_backtest
@@ -73,13 +74,6 @@ def run(config: str, since: str, until: str, every: str, sweeps: tuple[str, ...]
         Processes(store, settings, count_cores(), plan.patience_seconds) as makers,
     ):
         return run_backtest(plan, store, makers, tell)
-
-
-def run_on_cluster(request: Request, address: str) -> BacktestOutcome:
-    """Replay as a Prefect flow whose tasks run on the Dask cluster at *address*."""
-    from flows.backtest import run_on_dask
-
-    return run_on_dask(request, address)
 
 
 def report(outcome: BacktestOutcome, output: Output) -> None:
