@@ -23,9 +23,8 @@ from evertrain.backtest.pieces import (
 )
 from evertrain.backtest.strategies import Season, Strategy, Walk, walk
 from evertrain.backtest_records import StrategyResult
-from evertrain.canonical import digest_of
 from evertrain.config import PipelineConfig
-from evertrain.datasets.source_reading import digest_source
+from evertrain.datasets import source_digest
 from evertrain.errors import DataRefused, TrainingError
 from evertrain.holdouts import are_same_rows
 from evertrain.metrics import METRICS
@@ -131,12 +130,12 @@ def replay(
         TrainingError: As before, since no model came of the rows.
         StorageError: The store can't be used.
     """
-    sources = {None: digest_sources(base)}
+    source = digest_sources(base)
     strategies = name_strategies(base, variants, len(periods))
     seasons = {
         strategy.name: Season(
             periods=tuple(periods),
-            source=sources[None] if strategy.config.data == base.data else digest_sources(strategy.config),
+            source=source if has_same_rows(strategy.config, base) else digest_sources(strategy.config),
             metrics=wanted_scores(base),
             same_rows=lambda one, other: are_same_rows(workshop.store, one, other),
         )
@@ -182,10 +181,14 @@ def wanted_scores(config: PipelineConfig) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*config.evaluation.metrics, *brier]))
 
 
+def has_same_rows(one: PipelineConfig, other: PipelineConfig) -> bool:
+    """Whether two pipelines read the same sources."""
+    return (one.data.source, one.labels) == (other.data.source, other.labels)
+
+
 def digest_sources(config: PipelineConfig) -> str:
     """Digest what the pipeline's sources hold; those that only their rows tell are new to each backtest."""
-    sources = [config.data.source] + ([config.labels.source] if config.labels else [])
-    return digest_of([digest_source(source) or uuid.uuid4().hex for source in sources])
+    return source_digest(config) or uuid.uuid4().hex
 
 
 def walk_together(walks: Mapping[str, Walk], periods: int, workshop: Workshop) -> tuple[StrategyResult, ...]:

@@ -23,12 +23,13 @@ from evertrain.backtest.pieces import (
     read_config,
 )
 from evertrain.backtest.place import Place
-from evertrain.canonical import canonical_json
+from evertrain.canonical import canonical_json, digest_of
 from evertrain.datasets import ingest, read_side, to_columns
 from evertrain.datasets.periods import read_period
 from evertrain.errors import BundleRefused, DataRefused, InvalidInput, ModelFailed, TrainingError
 from evertrain.holdouts import fingerprint_rows, identity_columns, keep_fingerprints
 from evertrain.packaging import package
+from evertrain.runs import code_digest
 from evertrain.storage import Store
 from evertrain.training import train
 from evertrain.validation import refusal
@@ -70,7 +71,8 @@ def make(piece: Piece, place: Place) -> Made:
     if found is None:
         began = time.perf_counter()
         found = WORKS[piece.kind](piece, place.with_make(make))
-        if "seconds" in type(found).model_fields:
+        # What took no time of its own was worked out before, and says what that took.
+        if not getattr(found, "seconds", 1.0):
             found = found.model_copy(update={"seconds": round(time.perf_counter() - began, 3)})
         keep(place.store, piece, found)
     return found
@@ -102,15 +104,28 @@ def make_fit(piece: Fit, place: Place) -> FitMade:
         return FitMade(refused=rows.refused)
     config = read_config(piece.config)
     snapshot = rows.ingested.snapshot.digest
+    # The same rows of a source that has grown since, or that can't be told by its files.
+    same = f"backtest/fits/{digest_of([piece.config, piece.most_rows, snapshot, code_digest()])}.json"
+    known = place.store.get(same)
+    if known is not None:
+        return FitMade.model_validate_json(known)
+    began = time.perf_counter()
     try:
         trained = train(config, rows.ingested, place.store, place.settings, most_rows=piece.most_rows)
-        made_from = {"pipeline": config.name, "backtest": key_of(piece), "snapshot": snapshot}
+        made_from = {"pipeline": config.name, "is": "backtest", "snapshot": snapshot}
         bundle = package(config, rows.ingested, trained, place.store, made_from)
     except NO_MODEL as failed:
         return FitMade(failed=failed.message)
     except DataRefused as refused:
         return FitMade(refused=refused.message)
-    return FitMade(bundle=bundle.digest, snapshot=snapshot, holdout=rows.holdout)
+    made = FitMade(
+        bundle=bundle.digest,
+        snapshot=snapshot,
+        holdout=rows.holdout,
+        seconds=round(time.perf_counter() - began, 3),
+    )
+    place.store.put(same, canonical_json(made.model_dump(mode="json")))
+    return made
 
 
 def make_verdict(piece: Verdict, place: Place) -> VerdictMade:

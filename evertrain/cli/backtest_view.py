@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PLAIN_SECONDS = 10.0
 """Where nobody looks at a terminal, progress is told so often."""
 STYLES = {"promoted": "green", "first": "green", "refused": "red", "failed": "red"}
-MOST_REASON = 110
+MOST_REASON = 160
 
 
 @contextmanager
@@ -80,7 +80,7 @@ def strategies_table(outcome: BacktestOutcome) -> Table:
     table.add_column("")
     for each in outcome.strategies:
         table.add_row(
-            Text(each.name),
+            Text(each.name, overflow="fold"),
             *(f"{each.metrics[name]:.4f}" if name in each.metrics else "–" for name in metrics),
             str(each.retrains),
             str(each.promotions),
