@@ -7,6 +7,7 @@ from datetime import datetime
 from evertrain.config import PipelineConfig
 from evertrain.datasets.snapshots import HASH, Slice, write_parts
 from evertrain.datasets.times import literal, to_naive
+from evertrain.durations import LONGEST
 from evertrain.records import Snapshot
 from evertrain.storage import Store
 
@@ -31,14 +32,20 @@ def read_period(config: PipelineConfig, store: Store, since: datetime, until: da
         DataRefused: A column isn't what its role asks for.
         StorageError: The parts can't be written.
     """
+    from evertrain.datasets.late_labels import join_labels
     from evertrain.datasets.queries import open_table
-    from evertrain.datasets.roles import require_columns, settle_roles
+    from evertrain.datasets.roles import require_columns, settle_roles, settle_target
     from evertrain.datasets.source_reading import source_files
 
     assert config.data.timestamp is not None
     with source_files(config.data.source) as paths, open_table(paths, config.data.query) as found:
         require_columns(found, config)
         table = settle_roles(found, config)
+        if config.target_labels is not None:
+            # What became of the rows, whenever it was told.
+            ever = until + LONGEST
+            table = join_labels(table, config.data, config.target_labels, as_of=ever, now=ever).table
+            table = settle_target(table, config)
         moment = table.cell(config.data.timestamp).sql
         within = f"{moment} > {literal(to_naive(since))} AND {moment} <= {literal(to_naive(until))}"
         values = ", ".join(cell.sql for cell in sorted(table.cells))

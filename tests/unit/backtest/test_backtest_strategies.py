@@ -20,6 +20,7 @@ from evertrain.backtest.pieces import (
     RegretMade,
     Score,
     ScoreMade,
+    Verdict,
     VerdictMade,
 )
 from evertrain.backtest.strategies import Season, Strategy, walk
