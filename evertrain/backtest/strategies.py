@@ -238,13 +238,14 @@ def _score(
         if champion is not None
     )
     scored = dict(zip(places, made, strict=True))
-    return [_close_turn(turn, scored.get(place)) for place, turn in enumerate(turns)]
+    return [_close_turn(turn, scored.get(place), season.metrics) for place, turn in enumerate(turns)]
 
 
-def _close_turn(turn: Turn, made: Made | None) -> Turn:
+def _close_turn(turn: Turn, made: Made | None, order: tuple[str, ...]) -> Turn:
     if not isinstance(made, ScoreMade):
         return turn
-    return turn.model_copy(update={"rows": made.rows, "metrics": made.metrics, "unscored": made.reason})
+    metrics = {name: made.metrics[name] for name in order if name in made.metrics}
+    return turn.model_copy(update={"rows": made.rows, "metrics": metrics, "unscored": made.reason})
 
 
 def _mean_metrics(turns: list[Turn], metrics: tuple[str, ...]) -> dict[str, float]:
