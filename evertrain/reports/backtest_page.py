@@ -42,7 +42,7 @@ frontier.</p>
 <div class="scroll"><table>
 <tr><th>period</th><th class="number">rows</th><th>served by</th><th>at its start</th>
 {% for name in metrics %}<th class="number">{{ name }}</th>{% endfor %}</tr>
-{% for turn in each.periods %}<tr>
+{% for turn in each.periods[:most_turns] %}<tr>
 <td class="name">{{ turn.since | day }} –<br>{{ turn.until | day }}</td>
 <td class="number">{{ "{:,}".format(turn.rows) }}</td>
 <td class="name">{% if turn.version %}champion {{ turn.version }}{% else %}nobody{% endif %}</td>
@@ -52,6 +52,8 @@ frontier.</p>
 {{- "–" if name not in turn.metrics else "%.5f" | format(turn.metrics[name]) }}</td>{% endfor %}
 {% else %}<td colspan="{{ metrics | length }}">{{ turn.unscored | short }}</td>{% endif %}</tr>
 {% endfor %}</table></div>
+{% if each.periods | length > most_turns %}<p class="soft">
+… and {{ each.periods | length - most_turns }} more, in the JSON.</p>{% endif %}
 {% endfor %}
 {% endblock %}
 """

@@ -26,6 +26,7 @@ TONES = {
     "held": "quiet",
 }
 MOST_TOLD = 4
+MOST_TURNS = 250
 
 
 def render_backtest(outcome: BacktestOutcome, description: str) -> str:
@@ -57,6 +58,7 @@ def render_backtest(outcome: BacktestOutcome, description: str) -> str:
         frontier=frontier_svg(outcome.strategies, outcome.metric),
         better="greater" if METRICS[outcome.metric].greater_is_better else "less",
         told=[policy, *others][:MOST_TOLD],
+        most_turns=MOST_TURNS,
         words=WORDS,
         tones=TONES,
     )

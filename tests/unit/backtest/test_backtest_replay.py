@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from evertrain.backtest.pieces import (
 )
 from evertrain.backtest.place import Place
 from evertrain.backtest.processes import Processes
-from evertrain.backtest.running import Request, plan_backtest, run_backtest
+from evertrain.backtest.running import Request, plan_backtest
 from evertrain.backtest_records import StrategyResult
 from evertrain.errors import ConfigError, DataRefused, SourceError
 from evertrain.settings import read_settings
@@ -138,6 +139,30 @@ def test_nothing_later_is_seen(turning: Path, kept: Store, tmp_path: Path) -> No
     assert isinstance(windows[0], WindowMade)
     assert isinstance(windows[1], WindowMade)
     assert windows[0].snapshot.digest != windows[1].snapshot.digest
+
+
+def test_labels_that_come_later_are_not_seen_before(turning: Path, kept: Store, tmp_path: Path) -> None:
+    """With labels of their own: as of a moment those that had arrived; a period is scored on all of them."""
+    rows = (turning.parent / "rows.csv").read_text().splitlines()
+    labels = ["first,when,late,arrived"]
+    for row in rows[1:]:
+        when, first, _, late = row.split(",")
+        arrived = datetime.fromisoformat(when) + timedelta(days=12)
+        labels.append(f"{first},{when},{late},{arrived.isoformat()}")
+    (tmp_path / "labels.csv").write_text("\n".join(labels) + "\n")
+    source = {"type": "files", "uri": str(tmp_path / "labels.csv")}
+    wanted = {"source": source, "join": ["first", "when"], "column": "late", "arrived_at": "arrived"}
+    config = load(turning, "data.entity=[first]", "data.window.holdout=20d", f"labels={json.dumps(wanted)}")
+    place = Place(kept, read_settings({}))
+
+    as_of = make(plan_rows(config, SINCE + timedelta(days=20), "labels"), place)
+    assert isinstance(as_of, RowsMade)
+    assert as_of.ingested is not None
+    # Of the newest twenty days the first eight had their labels.
+    assert (as_of.ingested.snapshot.holdout_rows, as_of.ingested.snapshot.unlabelled) == (240, 360)
+    period = make(plan_window(config, SINCE, SINCE + timedelta(days=20), "labels"), place)
+    assert isinstance(period, WindowMade)
+    assert (period.snapshot.holdout_rows, period.snapshot.rows) == (600, 600)
 
 
 def test_a_check_s_measure_serves_every_threshold(turning: Path) -> None:
@@ -275,24 +300,20 @@ def test_time_is_needed(turning: Path, tmp_path: Path) -> None:
 
 
 def test_processes_work_side_by_side_and_end(turning: Path, tmp_path: Path) -> None:
-    """Two real processes work the pieces out; the page is written; none of them outlives the block."""
+    """Two real processes work the pieces out, each answer at its place; none of them outlives the block."""
     settings = read_settings({"EVERTRAIN_HOME": str(tmp_path)})
     store = open_store(settings.store)
-    plan = plan_backtest(Request(turning, SINCE, SINCE + timedelta(days=20), "10d"), settings)
-    with Processes(store, settings, 2, plan.patience_seconds) as makers:
+    pieces = [plan_rows(load(turning), period.since, "source") for period in PERIODS[:3]]
+    with Processes(store, settings, 2, 60.0) as makers:
         checked: Makers = makers
-        outcome = run_backtest(plan, store, checked, tell_nobody)
+        made = dict(checked.make_all(pieces))
         pids = [each.pid for each in makers._all]
 
     assert len(pids) == 2
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
-    assert outcome.computed > 5
-    assert outcome.report is not None
-    page = Path(outcome.report).read_text()
-    assert "turning: backtest" in page
-    assert len(page) < 1_000_000
+    assert [recall(store, piece) for piece in pieces] == [made[place] for place in range(3)]
 
 
 def test_a_model_that_kills_its_process_has_failed(turning: Path, tmp_path: Path) -> None:
