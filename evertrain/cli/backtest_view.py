@@ -54,6 +54,8 @@ def show_backtest(outcome: BacktestOutcome, console: Console) -> None:
     console.print()
     console.print(headline(outcome))
     console.print(strategies_table(outcome))
+    for short, settings in name_variants(outcome).values():
+        console.print(Text.assemble((f"{short}: ", "dim"), settings))
     policy = next(each for each in outcome.strategies if each.name == "policy")
     console.print(turns_table(policy, outcome.metric))
     console.print(Text.assemble("  ", (outcome.report or "", "cyan")))
@@ -65,8 +67,8 @@ def headline(outcome: BacktestOutcome) -> Text:
     again = f", {outcome.recalled} recalled" if outcome.recalled else ""
     return Text.assemble(
         ("BACKTEST", "bold green"),
-        f"  {outcome.pipeline}: {outcome.since:%Y-%m-%d} to {outcome.until:%Y-%m-%d}, {periods} periods of "
-        f"{outcome.every}; {outcome.computed} pieces computed{again}, {_spell_seconds(outcome.seconds)}",
+        f"  {outcome.pipeline}: {outcome.since:%Y-%m-%d} to {outcome.until:%Y-%m-%d}, "
+        f"{periods} {'months' if outcome.every == 'month' else f'periods of {outcome.every}'}; {outcome.computed} pieces computed{again}, {_spell_seconds(outcome.seconds)}",
     )
 
 
@@ -78,9 +80,10 @@ def strategies_table(outcome: BacktestOutcome) -> Table:
         # Of more words than one, each may stand on a line of its own.
         table.add_column(name.replace("_", " "), justify="right")
     table.add_column("")
+    short = name_variants(outcome)
     for each in outcome.strategies:
         table.add_row(
-            Text(each.name, overflow="fold"),
+            Text(short.get(each.name, (each.name, ""))[0]),
             *(f"{each.metrics[name]:.4f}" if name in each.metrics else "–" for name in metrics),
             str(each.retrains),
             str(each.promotions),
@@ -90,6 +93,15 @@ def strategies_table(outcome: BacktestOutcome) -> Table:
     table.caption = f"metrics: means; ★: none has a {outcome.metric} as good with as few retrains"
     table.caption_justify = "left"
     return table
+
+
+def name_variants(outcome: BacktestOutcome) -> dict[str, tuple[str, str]]:
+    """Give, by the name of each variant that was swept, a short one and its settings."""
+    swept = [each for each in outcome.strategies if each.settings]
+    return {
+        each.name: (f"policy {number}", ", ".join(each.settings))
+        for number, each in enumerate(swept, start=1)
+    }
 
 
 def turns_table(policy: StrategyResult, metric: str) -> Table:

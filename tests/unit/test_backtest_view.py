@@ -27,10 +27,12 @@ def shown(*more: Any) -> str:
 
 def test_the_terminal_tells_what_the_page_tells() -> None:
     """Every strategy with its means and counts, the policy's periods, where the page lies."""
-    text = shown(strategy("policy, drift.retrain_on=[]", [0.6, 0.8, None], 1, frontier=True))
+    text = shown(
+        strategy("policy, drift.retrain_on=[]", [0.6, 0.8, None], 1, settings=("drift.x=1",), frontier=True)
+    )
 
     assert "flights: 2013-05-01 to 2013-07-30, 3 periods of 30d" in text
-    assert "policy, drift.retrain_on=[]" in text
+    assert "policy 1: drift.x=1" in text
     assert "0.7000" in text
     assert text.count("★") == 2
     assert text.count("champion 1") == 3
