@@ -45,6 +45,8 @@ def _spell(value: object) -> str:
     """Write a value as YAML reads it again, without quotes where it needs none: ``30d``."""
     if isinstance(value, str) and PLAIN.fullmatch(value) and parse_value(value) == value:
         return value
+    if isinstance(value, list):
+        return f"[{', '.join(map(_spell, value))}]"
     return json.dumps(value)
 
 

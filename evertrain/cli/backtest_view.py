@@ -63,12 +63,13 @@ def show_backtest(outcome: BacktestOutcome, console: Console) -> None:
 
 def headline(outcome: BacktestOutcome) -> Text:
     """Say what was replayed, and what that took."""
-    periods = len(outcome.strategies[0].periods)
+    count = len(outcome.strategies[0].periods)
+    periods = f"{count} months" if outcome.every == "month" else f"{count} periods of {outcome.every}"
     again = f", {outcome.recalled} recalled" if outcome.recalled else ""
     return Text.assemble(
         ("BACKTEST", "bold green"),
-        f"  {outcome.pipeline}: {outcome.since:%Y-%m-%d} to {outcome.until:%Y-%m-%d}, "
-        f"{periods} {'months' if outcome.every == 'month' else f'periods of {outcome.every}'}; {outcome.computed} pieces computed{again}, {_spell_seconds(outcome.seconds)}",
+        f"  {outcome.pipeline}: {outcome.since:%Y-%m-%d} to {outcome.until:%Y-%m-%d}, {periods}; "
+        f"{outcome.computed} pieces computed{again}, {_spell_seconds(outcome.seconds)}",
     )
 
 

@@ -31,7 +31,7 @@ def test_sweeps_span_their_product() -> None:
     )
     assert spread_sweeps(["drift.retrain_on=[],[data, regret]"]) == (
         ("drift.retrain_on=[]",),
-        ('drift.retrain_on=["data", "regret"]',),
+        ("drift.retrain_on=[data, regret]",),
     )
     assert spread_sweeps(["data.positive='1',1"]) == (('data.positive="1"',), ("data.positive=1",))
     assert spread_sweeps([]) == ()
