@@ -2,8 +2,8 @@
 
 ``python benchmarks/backtest.py`` writes ``benchmarks/results/backtest.json``: for calendar months and for 30
 days each, every strategy's means, retrains, promotions and seconds, and whether the policy keeps what is
-asked of it: a mean AUC of at least that of retraining each time less 0.005, a mean Brier score not above it, and
-fewer promotions than periods. "warm" is the same command again. On a busy machine the seconds are too many.
+asked of it: a mean AUC of at least that of retraining each time less 0.005, a mean Brier score not above it,
+and fewer promotions than periods. "warm" is the same command again. A busy machine's seconds are too many.
 """
 
 from __future__ import annotations
