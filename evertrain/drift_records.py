@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
+from evertrain.realised_records import Realised
 from evertrain.records import FeatureKind, LogicalType, Record, TrainOutcome
 
 RetrainAction = Literal["none", "unconfirmed", "cooldown", "already_running", "started", "failed"]
@@ -212,6 +213,7 @@ class DriftOutcome(Record):
     performance: PerformanceMeasured | None = None
     regret: RegretMeasured | None = None
     new_labels: int | None = None
+    realised: Realised | None = None
     notes: tuple[str, ...] = ()
     rows: CheckedRows
     report: str | None = None

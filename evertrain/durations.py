@@ -38,6 +38,14 @@ def spell_duration(value: timedelta) -> str:
     return f"{seconds:.6f}".rstrip("0").rstrip(".") + "s"
 
 
+def spell_seconds(seconds: float) -> str:
+    """Write a span as a person would say it, in its largest unit to two digits: 5,400 s is ``1.5h``."""
+    for unit, size in UNIT_SECONDS.items():
+        if seconds >= size:
+            return f"{float(f'{seconds / size:.2g}'):g}{unit}"
+    return f"{seconds:.2g}s"
+
+
 Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),

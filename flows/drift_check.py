@@ -11,6 +11,7 @@ from evertrain.config.files import load_config
 from evertrain.datasets import Ingested
 from evertrain.drift_records import DriftOutcome, PerformanceMeasured, RegretMeasured
 from evertrain.pipelines import config_path, open_pipeline, parse_as_of
+from evertrain.realised_records import Realised
 from evertrain.records import TrainOutcome
 from evertrain.settings import read_settings
 from flows.owners import own_run
@@ -25,6 +26,7 @@ from tasks.drift import Found, measure_drift_task
 from tasks.drift_report import drift_report_task
 from tasks.new_labels import count_new_labels_task
 from tasks.probe import ingest_newest_task, measure_performance_task, probe_regret_task
+from tasks.realised import from_predictions, measure_realised_task, realised_performance_task
 from tasks.retrain import retrain_once
 
 
@@ -61,13 +63,17 @@ def drift_check_flow(
     check = Check(pipeline, in_utc(as_of), {})
 
     def train(moment: str) -> TrainOutcome:
-        return training_flow(config, as_of=parse_as_of(moment), trigger="drift", overrides=overrides)
+        # The log ends now; the source may end earlier, and a training run then begins there.
+        seen = check.as_of if from_predictions(check) else parse_as_of(moment)
+        return training_flow(config, as_of=seen, trigger="drift", overrides=overrides)
 
     found = measure_drift_task(check)
-    labels = measure_on_labels(check, found)
+    realised = measure_realised_task(check)
+    labels = measure_on_labels(check, found, realised)
     outcome = decide_task(
         check, found, labels.performance, labels.regret, retrain, new_labels=labels.new_labels
     )
+    outcome = with_realised(outcome, realised)
     if outcome.retrain == "started":
         outcome = retrain_once(check, outcome, train)
     drift_report_task(check, found, outcome)
@@ -82,11 +88,20 @@ class OnLabels(NamedTuple):
     new_labels: int | None = None
 
 
-def measure_on_labels(check: Check, found: Found) -> OnLabels:
+def with_realised(outcome: DriftOutcome, realised: Realised | str | None) -> DriftOutcome:
+    """Add what came of the service's answers, or why that can't be told."""
+    if isinstance(realised, str):
+        return outcome.model_copy(update={"notes": (*outcome.notes, f"realised: {realised}")})
+    return outcome.model_copy(update={"realised": realised})
+
+
+def measure_on_labels(check: Check, found: Found, realised: Realised | str | None) -> OnLabels:
     """Measure what needs labels, as far as the YAML asks for it and the newest rows have any."""
     wanted = check.config.drift
     if found.drift is None or not (wanted.performance or wanted.regret or wanted.min_new_labels):
         return OnLabels()
+    if from_predictions(check):
+        return measure_on_answers(check, realised)
     newest = ingest_newest_task(check)
     new_labels = count_new_labels_task(check, newest) if wanted.min_new_labels else None
     if not isinstance(newest, Ingested):
@@ -96,3 +111,16 @@ def measure_on_labels(check: Check, found: Found) -> OnLabels:
         probe_regret_task(check, newest) if wanted.regret else None,
         new_labels,
     )
+
+
+def measure_on_answers(check: Check, realised: Realised | str | None) -> OnLabels:
+    """Measure the same on what the service answered: performance needs no row but the champion's own."""
+    wanted = check.config.drift
+    performance = realised_performance_task(check, realised) if wanted.performance else None
+    if not (wanted.regret or wanted.min_new_labels):
+        return OnLabels(performance)
+    newest = ingest_newest_task(check)
+    new_labels = count_new_labels_task(check, newest) if wanted.min_new_labels else None
+    if not isinstance(newest, Ingested):
+        return OnLabels(performance, newest if wanted.regret else None, new_labels)
+    return OnLabels(performance, probe_regret_task(check, newest) if wanted.regret else None, new_labels)

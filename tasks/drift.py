@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import uuid
+from contextlib import AbstractContextManager
 from datetime import datetime
 from itertools import count
 
-from evertrain.datasets.current import CurrentRows, open_current, reference_rows
+from evertrain.datasets.current import CurrentRows, open_current, open_logged_current, reference_rows
 from evertrain.drift import ColumnReader, evidently_snapshot, measure_drift, plan_drift
 from evertrain.drift_records import DriftMeasured, DriftPlan
 from evertrain.errors import EvertrainError
@@ -15,6 +16,7 @@ from evertrain.progress import step
 from evertrain.records import Record
 from evertrain.storage import Store
 from tasks.check import Check
+from tasks.realised import from_predictions
 from tasks.steps import step_task
 
 logger = logging.getLogger("evertrain.drift")
@@ -42,12 +44,20 @@ def measure_drift_task(check: Check) -> Found:
     """Score every feature of the champion on all rows, and have Evidently draw them."""
     with (
         step("drift", check.seconds) as note,
-        open_current(check.config, as_of=check.as_of, now=check.now) as current,
+        open_newest(check) as current,
     ):
         found = compare(check, current)
         share = found.drift and found.drift.share
         note.text = f"{found.current_rows:,} rows" + ("" if share is None else f", {share:.0%} drifted")
     return found
+
+
+def open_newest(check: Check) -> AbstractContextManager[CurrentRows]:
+    """Open the newest rows, of the source or of those that the service answered."""
+    if not from_predictions(check):
+        return open_current(check.config, as_of=check.as_of, now=check.now)
+    features = [feature.name for feature in check.bundle().signature.features]
+    return open_logged_current(check.config, check.pipeline.store, features, as_of=check.as_of or check.now)
 
 
 def compare(check: Check, current: CurrentRows) -> Found:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from evertrain.bundles import Bundle
 from evertrain.config import EvaluationConfig, PipelineConfig, RegretConfig, WindowConfig
 from evertrain.datasets import Ingested, ingest, read_side, to_columns
+from evertrain.datasets.logged_rows import ingest_logged
 from evertrain.drift_records import PerformanceMeasured, RegretMeasured
 from evertrain.errors import DataRefused
 from evertrain.evaluation import evaluate
@@ -18,6 +19,7 @@ from evertrain.progress import step
 from evertrain.records import Evaluation
 from evertrain.runs import StepRecords
 from tasks.check import Check
+from tasks.realised import from_predictions
 from tasks.regret import fit_probe_in_time, probe_records
 from tasks.steps import step_task
 
@@ -36,12 +38,27 @@ def ingest_newest_task(check: Check) -> Ingested | str:
     with step("new labels", check.seconds) as note:
         config = aim_at_newest(check.config)
         try:
-            newest = ingest(config, check.pipeline.store, as_of=check.as_of, now=check.now)
+            newest = take_newest(check, config)
         except DataRefused as refused:
             note.text = "none to judge by"
             return tell_refused(refused)
         note.text = f"{newest.snapshot.holdout_rows:,} labelled rows"
     return newest
+
+
+def take_newest(check: Check, config: PipelineConfig) -> Ingested:
+    """Take the newest rows as *config* splits them: of the source, or those that the service answered.
+
+    Raises:
+        DataRefused: There are too few labelled rows to learn from, or to judge by.
+    """
+    store = check.pipeline.store
+    if not from_predictions(check):
+        return ingest(config, store, as_of=check.as_of, now=check.now)
+    if config.data.timestamp is None:
+        raise DataRefused("data.timestamp: only it tells which rows the answered ones come after; name it.")
+    features = check.bundle().signature.features
+    return ingest_logged(config, store, features, as_of=check.as_of or check.now, now=check.now)
 
 
 @step_task("measure performance")

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from evertrain.cli.console import program
+from evertrain.cli.realised_view import realised_lines
 from evertrain.cli.train_view import show_outcome
 from evertrain.drift_records import ColumnDrift, DriftOutcome, RegretMeasured
 
@@ -24,6 +25,8 @@ def show_check(outcome: DriftOutcome, console: Console) -> None:
     if outcome.columns:
         console.print(columns_table(outcome))
     for line in label_lines(outcome):
+        console.print(Text(line))
+    for line in realised_lines(outcome.realised) if outcome.realised else ():
         console.print(Text(line))
     for note in outcome.notes:
         console.print(Text(f"not measured: {note}", "dim"))

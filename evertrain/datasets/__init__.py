@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -82,7 +83,14 @@ def source_digest(config: PipelineConfig) -> str | None:
     return labels and digest_of([digest, labels])
 
 
-def ingest(config: PipelineConfig, store: Store, *, as_of: datetime | None, now: datetime) -> Ingested:
+def ingest(
+    config: PipelineConfig,
+    store: Store,
+    *,
+    as_of: datetime | None,
+    now: datetime,
+    extend: Callable[[Table], Table] | None = None,
+) -> Ingested:
     """Read the source, run the query, join late labels, split the rows and keep them as a snapshot.
 
     Args:
@@ -90,6 +98,7 @@ def ingest(config: PipelineConfig, store: Store, *, as_of: datetime | None, now:
         store: Receives the snapshot.
         as_of: Rows with a later timestamp don't exist; None: now, or the newest row where that is earlier.
         now: This moment; a time without a zone is UTC.
+        extend: Changes the rows, labels and all, before they are split.
 
     Raises:
         ConfigError: The source isn't allowed, or needs what isn't installed or set; or the query isn't one
@@ -116,6 +125,8 @@ def ingest(config: PipelineConfig, store: Store, *, as_of: datetime | None, now:
         if config.target_labels is not None:
             table, left_out = join_labels(table, config.data, config.target_labels, as_of=as_of, now=now)
             table = settle_target(table, config)
+        if extend is not None:
+            table = extend(table)
         _require_labels(table, config)
         split = split_rows(table, config.data, as_of=as_of, now=now)
         kept = _keep(table, config, split)

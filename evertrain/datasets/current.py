@@ -1,24 +1,24 @@
-"""Owns the rows that a drift check compares: the newest window of the source, and what came before it."""
+"""Owns the rows that a drift check compares: the newest window of source or log, and the one before."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from evertrain.config import PipelineConfig, WindowConfig
 from evertrain.datasets.stored_rows import StoredRows, reference_rows
-from evertrain.datasets.times import to_aware
+from evertrain.datasets.times import literal, to_aware, to_naive
 from evertrain.errors import ConfigError
+from evertrain.storage import Store
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from evertrain.datasets.splits import Split
     from evertrain.datasets.tables import Table
 
-__all__ = ["CurrentRows", "StoredRows", "open_current", "reference_rows"]
+__all__ = ["CurrentRows", "StoredRows", "open_current", "open_logged_current", "reference_rows"]
 
 
 class CurrentRows(StoredRows):
@@ -31,13 +31,11 @@ class CurrentRows(StoredRows):
         before: The rows of the window of the same length just before: what ``reference: rolling`` means.
     """
 
-    def __init__(self, table: Table, split: Split, window: timedelta) -> None:
-        assert split.as_of is not None
-        assert split.newest is not None
+    def __init__(self, table: Table, as_of: datetime, newest: datetime, window: timedelta) -> None:
         super().__init__(*_rows_where(table, "current"))
         self.before = StoredRows(*_rows_where(table, "NOT current"))
-        self.as_of: datetime = to_aware(split.as_of)
-        self.newest: datetime = to_aware(split.newest)
+        self.as_of = as_of
+        self.newest = newest
         self.window = window
 
 
@@ -54,8 +52,7 @@ def open_current(config: PipelineConfig, *, as_of: datetime | None, now: datetim
         The rows, readable for as long as the block runs.
 
     Raises:
-        ConfigError: ``drift.current.from`` is the prediction log, there is no ``data.timestamp``, or the
-            source or query can't be used.
+        ConfigError: There is no ``data.timestamp``, or the source or query can't be used.
         SourceError: The data can't be had: no file, unreadable, empty, a column missing, a failing query.
         DataRefused: A column isn't what its role asks for, or no row lies at or before as-of.
     """
@@ -74,7 +71,42 @@ def open_current(config: PipelineConfig, *, as_of: datetime | None, now: datetim
         split = split_rows(table, data, as_of=as_of, now=now)
         newest = f"({split.kept}) AND ({split.holdout})"
         kept = split.kept if config.drift.reference == "rolling" else newest
-        yield CurrentRows(table.keep("windows", kept, current=split.holdout), split, window)
+        assert split.as_of is not None
+        assert split.newest is not None
+        rows = table.keep("windows", kept, current=split.holdout)
+        yield CurrentRows(rows, to_aware(split.as_of), to_aware(split.newest), window)
+
+
+@contextmanager
+def open_logged_current(
+    config: PipelineConfig, store: Store, features: Sequence[str], *, as_of: datetime
+) -> Iterator[CurrentRows]:
+    """Read the newest rows that the service answered, as it logged them; none where it logged none.
+
+    Args:
+        config: The pipeline.
+        store: Holds the prediction log.
+        features: The columns that are wanted: a version may have others.
+        as_of: What was answered later doesn't exist; without a zone it is UTC.
+
+    Yields:
+        The rows of all versions and arms, readable for as long as the block runs.
+
+    Raises:
+        StorageError: The store can't be read, or a part of the log can't be understood.
+    """
+    from evertrain.datasets.prediction_log import open_log
+
+    window, end = config.drift.current.window, to_aware(to_naive(as_of))
+    start = end - window
+    since = start - window if config.drift.reference == "rolling" else start
+    with open_log(
+        store, config.name, None, since=since, until=end, as_of=end, features=features, labelled=False
+    ) as logged:
+        (newest,) = logged.table.fetch_one("max(answered_at)")
+        is_current = f"answered_at > {literal(to_naive(start))}"
+        rows = logged.table.keep("windows", "true", current=is_current)
+        yield CurrentRows(rows, end, to_aware(newest) if newest else end, window)
 
 
 def _rows_where(table: Table, where: str) -> tuple[tuple[str, ...], int, Callable[[str], pa.ChunkedArray]]:
@@ -87,11 +119,6 @@ def _rows_where(table: Table, where: str) -> tuple[tuple[str, ...], int, Callabl
 
 
 def _require_timestamp(config: PipelineConfig) -> None:
-    if config.drift.current.from_ == "predictions":
-        raise ConfigError(
-            "drift.current.from: predictions is not yet supported by this version; use source.",
-            path="drift.current.from",
-        )
     if config.data.timestamp is None:
         raise ConfigError(
             "data.timestamp: a drift check compares the newest rows with older ones; name the column that "

@@ -59,6 +59,12 @@ class LoggedRows:
     classes: tuple[str, ...]
 
 
+def has_feedback(store: Store, pipeline: str, since: datetime, until: datetime) -> bool:
+    """Whether the feedback route took labels between these days."""
+    keys = _Copies(store, pipeline, Path()).keys("labels", to_naive(since), to_naive(until))
+    return bool(keys)
+
+
 class _Part(NamedTuple):
     """A part of the log on this machine."""
 
@@ -67,7 +73,7 @@ class _Part(NamedTuple):
 
 
 @contextmanager
-def open_log(
+def open_log(  # noqa: PLR0913 - where, whose, which rows, and what is wanted of them
     store: Store,
     pipeline: str,
     labels: LabelsConfig | None,
@@ -76,6 +82,7 @@ def open_log(
     until: datetime,
     as_of: datetime,
     features: Sequence[str] = (),
+    labelled: bool = True,
 ) -> Iterator[LoggedRows]:
     """Read what was answered after *since* and up to *until*, and what of it was labelled by *as_of*.
 
@@ -92,6 +99,7 @@ def open_log(
         until: What was answered later than this or *as_of* isn't there.
         as_of: What arrived later doesn't exist.
         features: The features whose values are wanted.
+        labelled: Whether labels are wanted.
 
     Yields:
         The rows, readable for as long as the block runs; none where nothing was logged.
@@ -105,9 +113,10 @@ def open_log(
         copies = _Copies(store, pipeline, folder)
         cells, classes = _copy_answers(connection, copies, start, end, features)
         connection.execute(f"CREATE TABLE late ({_LATE})")
-        _copy_feedback(connection, copies, start, known)
+        if labelled:
+            _copy_feedback(connection, copies, start, known)
         delay = timedelta(0)
-        if labels is not None and not labels.gives_target:
+        if labelled and labels is not None and not labels.gives_target:
             _copy_source(connection, labels)
             delay = labels.delay
         _join(connection, known, delay)

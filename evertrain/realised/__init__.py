@@ -8,7 +8,7 @@ from datetime import datetime
 import numpy as np
 
 from evertrain.config import PipelineConfig
-from evertrain.datasets.prediction_log import LoggedRows, open_log
+from evertrain.datasets.prediction_log import LoggedRows, has_feedback, open_log
 from evertrain.datasets.snapshots import to_columns
 from evertrain.evaluation.bootstrap import bootstrap, count_resamples, evaluate_once, find_interval
 from evertrain.evaluation.scores import Answers, ClassAnswers, IntArray, metric_formula
@@ -26,7 +26,7 @@ from evertrain.realised_records import LabelLag, Realised, RealisedPart
 from evertrain.records import MetricEstimate
 from evertrain.storage import Store
 
-__all__ = ["Counted", "Outcomes", "measure_realised", "read_outcomes"]
+__all__ = ["Counted", "Outcomes", "has_labels", "measure_realised", "read_outcomes"]
 
 CONFIDENCE = 0.95
 LATE_QUANTILE = 0.9
@@ -35,6 +35,13 @@ MOST_RESAMPLES = 1_000
 """A percentile is read off the draws: fewer tell it badly."""
 FEWEST_IN_A_SLICE = 30
 MOST_SLICES = 200
+
+
+def has_labels(store: Store, config: PipelineConfig, since: datetime, until: datetime) -> bool:
+    """Whether answers can have labels: the YAML names their source, or the feedback route took some then."""
+    if config.labels is not None and not config.labels.gives_target:
+        return True
+    return has_feedback(store, config.name, since, until)
 
 
 def measure_realised(

@@ -35,6 +35,22 @@ bins).</p>
 {% if labels %}<h2>The newest labels</h2>
 <dl>{% for name, value in labels %}<dt>{{ name }}</dt><dd>{{ value | short }}</dd>{% endfor %}</dl>{% endif %}
 
+{% if realised %}<h2>What came of the answers</h2>
+<p class="soft">Of what the service answered {{ realised.since | moment }} to {{ realised.until | moment }},
+with the labels that had arrived by then; in brackets 95% bootstrap intervals.
+{%- if realised_lag %} {{ realised_lag }}{% endif %}</p>
+<div class="scroll"><table>
+<tr><th></th><th class="number">answers</th><th class="number">labelled</th>
+{% for name in realised_metrics %}<th class="number">{{ name }}</th>{% endfor %}<th></th></tr>
+{% for name, part in realised_parts %}<tr><td>{{ name | short }}</td>
+<td class="number">{{ "{:,}".format(part.rows) }}</td>
+<td class="number">{{ "{:.1%}".format(part.coverage) }}</td>
+{% for metric in realised_metrics %}<td class="number">
+{%- if metric in part.metrics %}{{ part.metrics[metric] | estimate }}{% endif %}</td>{% endfor %}
+<td><small>{{ part.missing | join("; ") | short }}</small></td></tr>
+{% endfor %}</table></div>
+{% if realised_unlisted %}<p class="soft">… and {{ realised_unlisted }} more slices.</p>{% endif %}{% endif %}
+
 <h2>Rows and policy</h2>
 <dl>{% for name, value in facts %}<dt>{{ name }}</dt><dd>{{ value | short }}</dd>{% endfor %}
 {% if evidently %}<dt>Evidently</dt><dd><a href="{{ evidently }}">its full page</a>, about 4 MB: the same

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evertrain.config.plans import spell_limits
 from evertrain.drift_records import ColumnDrift, DriftOutcome
-from evertrain.durations import spell_duration
+from evertrain.durations import spell_duration, spell_seconds
+from evertrain.realised_records import Realised
 from evertrain.reports.drift_plots import shape_svg
 from evertrain.reports.pages import render_page
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 MOST_COLUMNS = 800
 MOST_PICTURES = 150
+MOST_SLICES = 60
 METHODS = {"wasserstein": "Wasserstein distance (normed)", "jensenshannon": "Jensen-Shannon distance"}
 RETRAINS = {
     "none": "No retrain",
@@ -53,6 +55,7 @@ def render_drift(config: PipelineConfig, outcome: DriftOutcome, *, evidently: st
         pictures={column.name: shape_svg(column.shape, column.name) for column in drawn if column.shape},
         methods=METHODS,
         labels=tuple(_tell_labels(outcome)),
+        **_tell_realised(outcome.realised),
         facts=tuple(_tell_facts(config, outcome)),
         evidently=evidently,
     )
@@ -107,6 +110,27 @@ def _tell_labels(outcome: DriftOutcome) -> Iterator[tuple[str, str]]:
             "this look",
             f"{counted}; each of {probe.looks} that may count in a year is judged at {probe.level:.5g}",
         )
+
+
+def _tell_realised(realised: Realised | None) -> dict[str, Any]:
+    """What came of the service's answers: in all, by version and arm, and by slice."""
+    if realised is None:
+        return {"realised": None}
+    shown = realised.slices[:MOST_SLICES]
+    parts = [("all", realised.total)]
+    parts += [(f"version {part.name}", part) for part in realised.versions]
+    parts += [(f"arm {part.name}", part) for part in realised.arms]
+    parts += [(f"{part.column} = {part.name}", part) for part in shown]
+    lag = realised.total.lag
+    return {
+        "realised": realised,
+        "realised_parts": parts,
+        "realised_metrics": tuple(dict.fromkeys(name for _, part in parts for name in part.metrics)),
+        "realised_unlisted": realised.slices_total - len(shown),
+        "realised_lag": lag
+        and f"Labels took {spell_seconds(lag.median_seconds)} in the median, "
+        f"nine in ten at most {spell_seconds(lag.p90_seconds)}.",
+    }
 
 
 def _tell_facts(config: PipelineConfig, outcome: DriftOutcome) -> Iterator[tuple[str, str]]:

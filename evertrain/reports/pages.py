@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from evertrain.reports.backtest_page import BACKTEST
 from evertrain.reports.drift_page import DRIFT
 
 STYLE = """
@@ -149,7 +150,7 @@ its answers.</p>
 
 
 def render_page(name: str, **values: Any) -> str:
-    """Set *values* into the template *name* (``run``, ``demo`` or ``drift``); all of them are escaped.
+    """Set *values* into the template *name*, such as ``run``; all of them are escaped.
 
     Only what the template itself marks as safe, our own style sheet and pictures, stands as it is.
     """
@@ -157,11 +158,16 @@ def render_page(name: str, **values: Any) -> str:
 
     pages = Environment(
         autoescape=True,
-        loader=DictLoader({"frame": FRAME, "run": RUN, "demo": DEMO, "drift": DRIFT}),
+        loader=DictLoader({"frame": FRAME, "run": RUN, "demo": DEMO, "drift": DRIFT, "backtest": BACKTEST}),
         undefined=StrictUndefined,
         trim_blocks=True,
     )
-    pages.filters |= {"short": _shorten, "estimate": spell_estimate, "moment": _spell_moment}
+    pages.filters |= {
+        "short": _shorten,
+        "estimate": spell_estimate,
+        "moment": _spell_moment,
+        "day": _spell_day,
+    }
     pages.tests["web"] = _is_web_address
     return pages.get_template(name).render(style=STYLE, **values)
 
@@ -173,6 +179,10 @@ def spell_estimate(estimate: Any) -> str:
 
 def _spell_moment(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def _spell_day(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d}"
 
 
 def _shorten(value: object) -> str:
