@@ -183,6 +183,8 @@ def _find_warnings(config: PipelineConfig) -> Iterator[str]:
             yield f"drift.retrain_on names {trigger}, but drift.{trigger} is not given: it starts nothing"
     if config.drift.regret is not None and config.data.window is None:
         yield "drift.regret needs data.window.train to know what its probe learns from"
+    if config.drift.current.from_ == "predictions" and not config.serving.log_predictions:
+        yield "drift.current.from is predictions, but serving.log_predictions is false: none will be there"
     yield from _warn_of_labels(config)
     if config.data.positive is not None and config.evaluation.task != "binary_classification":
         yield f"data.positive has no meaning for {config.evaluation.task}"

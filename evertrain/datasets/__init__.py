@@ -109,9 +109,8 @@ def ingest(
         StorageError: The snapshot can't be written.
     """
     from evertrain.datasets.features import plan_features
-    from evertrain.datasets.late_labels import join_labels
     from evertrain.datasets.queries import open_table
-    from evertrain.datasets.roles import check_weights, require_columns, settle_roles, settle_target
+    from evertrain.datasets.roles import check_weights, require_columns, settle_roles
 
     # Here, since in the package it would hide the module of the same name.
     from evertrain.datasets.source_reading import source_files
@@ -120,11 +119,7 @@ def ingest(
 
     with source_files(config.data.source) as paths, open_table(paths, config.data.query) as found:
         require_columns(found, config)
-        table = settle_roles(found, config)
-        left_out: tuple[str, ...] = ()
-        if config.target_labels is not None:
-            table, left_out = join_labels(table, config.data, config.target_labels, as_of=as_of, now=now)
-            table = settle_target(table, config)
+        table, left_out = _label_rows(settle_roles(found, config), config, as_of=as_of, now=now)
         if extend is not None:
             table = extend(table)
         _require_labels(table, config)
@@ -160,6 +155,19 @@ def ingest(
         notes=(*_note_set_aside(config, split), *left_out, *notes),
         masks=apart.masks,
     )
+
+
+def _label_rows(
+    table: Table, config: PipelineConfig, *, as_of: datetime | None, now: datetime
+) -> tuple[Table, tuple[str, ...]]:
+    """Put late labels in the place of the target, where the YAML names some; and tell which were left out."""
+    from evertrain.datasets.late_labels import join_labels
+    from evertrain.datasets.roles import settle_target
+
+    if config.target_labels is None:
+        return table, ()
+    labelled, left_out = join_labels(table, config.data, config.target_labels, as_of=as_of, now=now)
+    return settle_target(labelled, config), left_out
 
 
 def _require_labels(table: Table, config: PipelineConfig) -> None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
-from evertrain.config import DataConfig, PipelineConfig, ValidationConfig
+from evertrain.config import DataConfig, FeaturesConfig, PipelineConfig, ValidationConfig
 from evertrain.datasets import Ingested, ingest
 from evertrain.datasets.prediction_log import LoggedRows, open_log
 from evertrain.datasets.roles import INTEGRAL
 from evertrain.datasets.splits import spell_sql
 from evertrain.datasets.tables import Cell, Table
-from evertrain.datasets.times import literal, time_sql, to_naive
+from evertrain.datasets.times import literal, show_time, time_sql, to_naive
+from evertrain.errors import DataRefused
 from evertrain.records import Feature
 from evertrain.storage import Store
 
+EVER = timedelta(days=36_500)
 _CASTS = {"boolean": "BOOLEAN", "integer": "BIGINT", "float": "DOUBLE"}
 
 
@@ -24,9 +26,10 @@ def ingest_logged(
 ) -> Ingested:
     """Keep as a snapshot what a probe learns from, and what the service answered since as held-out rows.
 
-    What is learnt from is the source's, before ``window.holdout``; what is held out was answered within it,
-    with the labels that had arrived by *as_of*. Both have the logged features alone, since of the others
-    nobody knows what they were when the service was asked; no row is put into quarantine.
+    What is held out was answered within ``window.holdout``, with the labels that had arrived by *as_of*. What
+    is learnt from are the source's rows before that: the newest ``window.train`` of them, wherever the source
+    ends, for it may be loaded by the week while the service answers now. Both have the logged features alone,
+    since of the others nobody knows what they were when the service was asked; no row is put into quarantine.
 
     Args:
         config: The pipeline, with a ``data.timestamp`` and a window.
@@ -49,16 +52,41 @@ def ingest_logged(
         store, config.name, config.labels, since=start, until=as_of, as_of=as_of, features=names
     ) as logged:
         extend = partial(
-            _hold_out_logged, logged=logged, data=config.data, features=features, start=to_naive(start)
+            _hold_out_logged,
+            logged=logged,
+            data=config.data,
+            features=features,
+            train=window.train,
+            start=to_naive(start),
         )
-        plain = config.model_copy(update={"validation": ValidationConfig()})
-        return ingest(plain, store, as_of=as_of, now=now, extend=extend)
+        judged = {"data": _with_logged(config.data, logged), "validation": ValidationConfig()}
+        return ingest(config.model_copy(update=judged), store, as_of=as_of, now=now, extend=extend)
+
+
+def _with_logged(data: DataConfig, logged: LoggedRows) -> DataConfig:
+    """The data's roles for both: the YAML may name features that nothing is served by yet."""
+    assert data.window is not None
+    # Which rows are old enough is seen to here.
+    data = data.model_copy(update={"window": data.window.model_copy(update={"train": EVER})})
+    if data.features is None:
+        return data
+    known = {
+        kind: tuple(name for name in names if name in logged.table.names)
+        for kind, names in data.features.model_dump().items()
+    }
+    return data.model_copy(update={"features": FeaturesConfig(**known)})
 
 
 def _hold_out_logged(
-    table: Table, *, logged: LoggedRows, data: DataConfig, features: Sequence[Feature], start: datetime
+    table: Table,
+    *,
+    logged: LoggedRows,
+    data: DataConfig,
+    features: Sequence[Feature],
+    train: timedelta,
+    start: datetime,
 ) -> Table:
-    """Put the log's rows in the place of the source's since *start*."""
+    """Put the log's rows in the place of the source's since *start*, and leave *train* of those before."""
     assert data.timestamp is not None
     cells: list[Cell] = []
     own: list[str] = []
@@ -68,7 +96,14 @@ def _hold_out_logged(
         cells.append(cell._replace(sql=place))
         own.append(f"{mine} AS {place}")
         theirs.append(f"{answered} AS {place}")
-    before = f"{table.cell(data.timestamp).sql} <= {literal(start)}"
+    moment = table.cell(data.timestamp).sql
+    (newest,) = table.fetch_one(f"max({moment})", where=f"{moment} <= {literal(start)}")
+    if newest is None:
+        raise DataRefused(
+            f"There are no rows to learn from before {show_time(start)}, where the logged rows begin. Load "
+            "older ones into data.source, or shorten drift.current.window."
+        )
+    before = f"{moment} <= {literal(newest)} AND {moment} > {literal(newest - train)}"
     connection = table.connection
     connection.register("answered", logged.table.stream(*theirs))
     # Not an injection: all names are ours, literals are times.

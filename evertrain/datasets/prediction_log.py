@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
+IN_ORDER = "answered_at, prediction_id"
+"""The order of the rows, in SQL."""
 FEATURE = "feature."
 PROBABILITY = "probability_"
 DAY = timedelta(days=1)
@@ -43,7 +45,7 @@ _SQL_TYPES: dict[LogicalType, str] = {"boolean": "BOOLEAN", "integer": "BIGINT",
 
 @dataclass(frozen=True)
 class LoggedRows:
-    """Answered rows in DuckDB, one a prediction, with the label that counted at as-of, or none.
+    """Answered rows in DuckDB, one a prediction, the first first, with the label that counted, or none.
 
     Attributes:
         table: Its cells are those of the features asked for that a version has, by name. Its SQL may also use
@@ -301,8 +303,8 @@ def _join(connection: DuckDBPyConnection, known: datetime, delay: timedelta) -> 
     )
     connection.execute("DROP TABLE late")
     connection.execute(
-        "CREATE TABLE outcomes AS SELECT first_answers.*, label, label_number, arrived "
-        "FROM first_answers LEFT JOIN newest USING (prediction_id)"
+        "CREATE TABLE outcomes AS SELECT first_answers.*, label, label_number, arrived "  # noqa: S608
+        f"FROM first_answers LEFT JOIN newest USING (prediction_id) ORDER BY {IN_ORDER}"
     )
     connection.execute("DROP TABLE first_answers")
     connection.execute("DROP TABLE newest")

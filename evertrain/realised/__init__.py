@@ -8,14 +8,13 @@ from datetime import datetime
 import numpy as np
 
 from evertrain.config import PipelineConfig
-from evertrain.datasets.prediction_log import LoggedRows, has_feedback, open_log
+from evertrain.datasets.prediction_log import IN_ORDER, LoggedRows, has_feedback, open_log
 from evertrain.datasets.snapshots import to_columns
 from evertrain.evaluation.bootstrap import bootstrap, count_resamples, evaluate_once, find_interval
 from evertrain.evaluation.scores import Answers, ClassAnswers, IntArray, metric_formula
 from evertrain.evaluation.slices import cut_slices
 from evertrain.metrics import METRICS
 from evertrain.realised.outcomes import (
-    IN_ORDER,
     REGRESSION,
     Counted,
     Outcomes,

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from evertrain.config import PipelineConfig
-from evertrain.datasets.prediction_log import LoggedRows, open_log
+from evertrain.datasets.prediction_log import IN_ORDER, LoggedRows, open_log
 from evertrain.datasets.snapshots import to_columns
 from evertrain.evaluation.answers import Truth
 from evertrain.evaluation.gains import same_rows
@@ -18,8 +18,6 @@ from evertrain.evaluation.scores import Answers, ClassAnswers, FloatArray, IntAr
 from evertrain.storage import Store
 
 REGRESSION = "regression"
-IN_ORDER = "answered_at, prediction_id"
-"""The order of outcomes, in SQL."""
 
 
 class Counted(NamedTuple):

@@ -136,12 +136,13 @@ def _tell_realised(realised: Realised | None) -> dict[str, Any]:
 def _tell_facts(config: PipelineConfig, outcome: DriftOutcome) -> Iterator[tuple[str, str]]:
     drift = config.drift
     window = spell_duration(drift.current.window)
+    of_log = " of what the service answered" if drift.current.from_ == "predictions" else ""
     rolling = f"the {window} before the current rows"
     reference = rolling if drift.reference == "rolling" else "what the champion learnt from"
     yield "reference", f"{outcome.rows.reference:,} rows: {reference}"
     yield (
         "current",
-        f"{outcome.rows.current:,} rows: the newest {window}; {drift.current.min_rows:,} are needed",
+        f"{outcome.rows.current:,} rows: the newest {window}{of_log}; {drift.current.min_rows:,} are needed",
     )
     yield "retrain on", ", ".join(drift.retrain_on) or "nothing"
     yield "confirmed by", f"{drift.confirm.checks} of {drift.confirm.of} checks"

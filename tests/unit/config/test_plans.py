@@ -181,6 +181,10 @@ def test_late_labels_are_said_with_how_they_are_joined_and_when_they_are_known()
             ("data.positive has no meaning for multiclass_classification",),
         ),
         (
+            {"drift": {"current": {"from": "predictions"}}, "serving": {"log_predictions": False}},
+            ("drift.current.from is predictions, but serving.log_predictions is false: none will be there",),
+        ),
+        (
             {
                 "data": {"entity": ["a"], "timestamp": "t"},
                 "labels": {**LABELS, "join": ["a"], "arrived_at": "told"},

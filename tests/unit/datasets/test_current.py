@@ -129,14 +129,6 @@ def test_a_check_needs_a_timestamp(days: Path) -> None:
     assert caught.value.attributes["path"] == "data.timestamp"
 
 
-def test_the_prediction_log_is_yet_to_come(days: Path) -> None:
-    """``current.from: predictions`` is refused by name."""
-    config = pipeline(days, drift={"current": {"from": "predictions"}})
-    with pytest.raises(ConfigError, match="not yet supported") as caught:
-        open_current(config, as_of=None, now=NOW).__enter__()
-    assert caught.value.attributes["path"] == "drift.current.from"
-
-
 @pytest.mark.parametrize(
     ("data", "as_of", "kind", "message"),
     [
