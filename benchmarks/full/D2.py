@@ -10,7 +10,7 @@ CLAIM = (
     "20 stationary AR(1) columns, 10,000 rows as reference, windows of 500 and 2,000 after it, max_share 0: "
     "at most 2 % of the checks drift at phi = .5, at most 5 % at phi = .9"
 )
-REFERENCE, SIZES, CHECKS = 10_000, (500, 2_000), 5
+REFERENCE, SIZES, CHECKS = 10_000, (500, 2_000), 10
 LIMITS = {0.5: 0.02, 0.9: 0.05}
 
 
@@ -41,4 +41,4 @@ def judge(totals: dict[str, int], n: int) -> tuple[int, dict[str, float]]:
 
 
 if __name__ == "__main__":
-    prove("D2", CLAIM, trial, judge, n=100)
+    prove("D2", CLAIM, trial, judge, n=50)

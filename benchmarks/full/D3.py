@@ -16,13 +16,13 @@ CLAIM = (
     "hourly checks of 20 stationary columns, a sliding window of 1,000 rows of which 40 are new, "
     "max_share 0, confirmed by 2 of 3, cooldown 24h: at most 1 false retrain per 1,000 checks"
 )
-REFERENCE, WINDOW, NEW, CHECKS = 10_000, 1_000, 40, 100
+REFERENCE, WINDOW, NEW, CHECKS = 10_000, 1_000, 40, 200
 START = datetime(2024, 1, 1, tzinfo=UTC)
 POLICY = DriftConfig.model_validate({"confirm": {"checks": 2, "of": 3}, "cooldown": "24h"})
 
 
 def trial(seed: int) -> dict[str, int]:
-    """Follow one stream for a hundred hours, and do what the policy says."""
+    """Follow one stream for two hundred hours, and do what the policy says."""
     rng = np.random.default_rng([3, seed])
     stream = make_rows(rng, REFERENCE + WINDOW + NEW * CHECKS)
     reference = stream.cut(0, REFERENCE)
@@ -48,4 +48,4 @@ def judge(totals: dict[str, int], n: int) -> tuple[int, dict[str, float]]:
 
 
 if __name__ == "__main__":
-    prove("D3", CLAIM, trial, judge, n=100)
+    prove("D3", CLAIM, trial, judge, n=50)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 MOST_ROWS = 65_536
+LEAST_CYCLE = 0.2
+"""So strong a correlation at least tells of a cycle."""
 FREQUENT = 6
 """Of so many categories' indicators the autocorrelation is taken."""
 
@@ -14,6 +16,7 @@ def block_length(codes: np.ndarray, bins: int, *, ordered: bool) -> int:
 
     The rule is Politis and White's for the circular block bootstrap (Econometric Reviews 23, 2004, with
     Patton's correction, 28, 2009), on the autocorrelation of ranks or of the most frequent categories.
+    Where rows go in cycles, a block holds whole ones: a day is balanced, half a day isn't.
 
     Args:
         codes: The rows in time order as places of their values, shape (n,).
@@ -33,10 +36,22 @@ def block_length(codes: np.ndarray, bins: int, *, ordered: bool) -> int:
     weighed = np.clip(2 * (1 - lags / (2 * memory)), 0, 1) * correlations[lags]
     bias, variance = 2 * float(weighed @ lags), 1 + 2 * float(weighed.sum())
     longest = min(3 * rows**0.5, rows / 3)
-    if variance <= 0:
-        return 1
-    best = (1.5 * (bias / variance) ** 2 * rows) ** (1 / 3)
-    return max(1, int(np.ceil(min(best, longest))))
+    best = (1.5 * (bias / variance) ** 2 * rows) ** (1 / 3) if variance > 0 else 1.0
+    block = max(1, int(np.ceil(min(best, longest))))
+    cycle = _cycle(correlations, rows)
+    return cycle * max(1, round(block / cycle)) if cycle else block
+
+
+def _cycle(correlations: np.ndarray, rows: int) -> int:
+    """The lag at which rows are alike again after they were not, at most an eighth of them; 0: none."""
+    apart = int(np.argmax(correlations <= 0))
+    later = correlations[apart : rows // 8]
+    if not apart or not len(later):
+        return 0
+    # Bartlett's spread of a correlation that is none, given those before it.
+    noise = np.sqrt((1 + 2 * float((correlations[1:apart] ** 2).sum())) / rows)
+    again = int(np.argmax(later))
+    return apart + again if later[again] >= max(LEAST_CYCLE, 4 * noise) else 0
 
 
 def _memory(correlations: np.ndarray, rows: int) -> int:

@@ -10,7 +10,7 @@ from evertrain.drift.blocks import block_length
 from evertrain.drift.resampling import Binned, Scores, bin_numbers, split_blocks, split_rows
 from evertrain.drift_records import NullCurve
 
-SIZES = (50, 150, 500, 1_500, 5_000, 15_000, 50_000, 100_000)
+SIZES = (50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
 MOST_ROWS = 200_000
 """The newest of so many rows are resampled."""
 REPEATS, LEAST_REPEATS = 1_000, 60

@@ -15,6 +15,8 @@ from evertrain.drift_records import DriftColumn, QualityFinding
 
 LEAST_SHARE = 0.01
 """No change of fewer rows is an alert, however sure it is."""
+LONGEST_RUN = 10
+"""So many rows out of range in a row are one event; a feed that stays there is none by chance."""
 EXAMPLES = 3
 LONGEST_EXAMPLE = 80
 
@@ -38,18 +40,21 @@ def find_quality(
         column: Which one.
         reference: Its values there.
         current: Its newest values.
-        block: So many consecutive rows count as one, since they are alike.
+        block: So many consecutive rows are alike: where one is far out, its neighbours are, too.
         columns: How many columns the check has.
     """
     if column.part not in (None, DATETIME_PARTS[0]):
         return []
-    sides = reference.rows * current.rows / max(reference.rows + current.rows, 1) / block
+    sides = reference.rows * current.rows / max(reference.rows + current.rows, 1)
     # Two kinds of findings a column.
     terms = Terms(sides, LEVEL / (2 * max(columns, 1)))
     found = list(_find_missing(column, reference, current, terms))
     if column.part is None and not reference.is_empty and not current.is_empty:
-        find = _find_unseen if column.kind == "categorical" else _find_outside
-        found += find(column, reference, current, terms)
+        if column.kind == "categorical":
+            found += _find_unseen(column, reference, current, terms)
+        else:
+            lasting = terms._replace(rows=sides / min(block, LONGEST_RUN))
+            found += _find_outside(column, reference, current, lasting)
     return found
 
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from evertrain.drift.distances import LEAST_SPREAD
 
-BINS = 64
+BINS = 48
 MOST_DISTINCT = 128
-MOST_BLOCKS = 1_000
+MOST_BLOCKS = 500
 
 
 class Binned(NamedTuple):
@@ -134,7 +134,7 @@ def _cut(values: np.ndarray) -> np.ndarray:
         few: np.ndarray = distinct
         return few
     rows = len(values)
-    ends = np.unique(np.geomspace(1, max(rows / BINS, 1), 16).astype(int))
+    ends = np.unique(np.geomspace(1, max(rows / BINS, 1), 12).astype(int))
     ranks = np.concatenate([[0], ends, np.linspace(0, rows - 1, BINS + 1).astype(int), rows - ends])
     cut: np.ndarray = np.unique(values[np.clip(ranks, 0, rows - 1)])
     return cut

@@ -77,7 +77,8 @@ def _spell_chance(column: ColumnDrift) -> str:
 
 def _tell_answers(found: ColumnDrift) -> dict[str, str]:
     if found.score is None:
-        return {"tone": "quiet", "verdict": "– not told", "words": f"{found.name}: {found.reason}"}
+        reason = f"{found.name}: {found.reason}"
+        return {"tone": "quiet", "verdict": "– not told", "words": reason, "picture": ""}
     return {
         "tone": "bad" if found.drifted else "good",
         "verdict": "✗ drifted" if found.drifted else "✓ steady",
