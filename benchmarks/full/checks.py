@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
+
 import numpy as np
 
 from evertrain.drift import measure_drift, plan_drift
@@ -13,6 +15,8 @@ FEATURES = (
     *(Feature(name=f"n{place}", kind="numeric", type="float") for place in range(NUMBERS)),
     *(Feature(name=f"c{place}", kind="categorical", type="integer") for place in range(CATEGORIES)),
 )
+WEIGHTS = np.linspace(1, 3, LEVELS)
+CUTS = [NormalDist().inv_cdf(share) for share in np.cumsum(WEIGHTS / WEIGHTS.sum())[:-1]]
 
 
 class Rows:
@@ -55,11 +59,9 @@ def make_rows(rng: np.random.Generator, rows: int, phi: float = 0.0) -> Rows:
         latent[1:] *= np.sqrt(1 - phi**2)
         for row in range(1, rows):
             latent[row] += phi * latent[row - 1]
-    levels = np.linspace(1, 3, LEVELS)
-    cuts = np.quantile(np.random.default_rng(0).normal(size=1_000_000), np.cumsum(levels / levels.sum())[:-1])
     columns = {f"n{place}": latent[:, place].copy() for place in range(NUMBERS)}
     for place in range(CATEGORIES):
-        columns[f"c{place}"] = np.searchsorted(cuts, latent[:, NUMBERS + place]).astype(np.float64)
+        columns[f"c{place}"] = np.searchsorted(CUTS, latent[:, NUMBERS + place]).astype(np.float64)
     return Rows(columns)
 
 
