@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from evertrain.reports.drift_page import DRIFT
+from evertrain.reports.pipeline_page import PIPELINE
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d2129; --soft: #5c6470; --line: #d9dde3; --page: #ffffff;
@@ -45,7 +46,7 @@ svg text { font-family: system-ui, "Segoe UI", "DejaVu Sans", sans-serif !import
 FRAME = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{{ title }}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<style>{{ style | safe }}</style></head>
+<style>{{ style | safe }}{% block style %}{% endblock %}</style></head>
 <body>
 {% block body %}{% endblock %}
 </body></html>
@@ -149,7 +150,7 @@ its answers.</p>
 
 
 def render_page(name: str, **values: Any) -> str:
-    """Set *values* into the template *name* (``run``, ``demo`` or ``drift``); all of them are escaped.
+    """Set *values*, escaped, into the template *name*: ``run``, ``demo``, ``drift`` or ``pipeline``.
 
     Only what the template itself marks as safe, our own style sheet and pictures, stands as it is.
     """
@@ -157,7 +158,7 @@ def render_page(name: str, **values: Any) -> str:
 
     pages = Environment(
         autoescape=True,
-        loader=DictLoader({"frame": FRAME, "run": RUN, "demo": DEMO, "drift": DRIFT}),
+        loader=DictLoader({"frame": FRAME, "run": RUN, "demo": DEMO, "drift": DRIFT, "pipeline": PIPELINE}),
         undefined=StrictUndefined,
         trim_blocks=True,
     )
