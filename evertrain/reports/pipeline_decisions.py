@@ -78,7 +78,7 @@ def _spell_measured(check: CheckStory) -> Iterator[str]:
     if check.performance is not None:
         found = check.performance
         beside = "" if found.holdout is None else f", {found.holdout:.4g} held out"
-        yield f"{found.metric} {found.value:.4g}{beside}"
+        yield f"{found.metric} {found.value:.4g}{beside}{': fell by too much' if found.fired else ''}"
     if check.regret is not None:
         probe = check.regret
         yield f"a probe gains {probe.gain:+.4f} ({probe.low:+.4f} to {probe.high:+.4f})"

@@ -57,7 +57,8 @@ PIPELINE = """{% extends "frame" %}{% block style %}{{ more_style | safe }}{% en
 <h2>Trends</h2>
 {% if checks_shown %}<p class="soft">By the time that each check looked at
 {%- if checks_left %} (the newest {{ checks_shown }} of {{ "{:,}".format(story.counts.checks) }})
-{%- endif %}; orange: it fired. Dotted lines: another champion was checked from there on.</p>
+{%- endif %}; orange: it fired, whether or not that
+starts a retrain. Dotted lines: another champion was checked from there on.</p>
 {% else %}<p>No drift check yet. <code>evertrain drift</code> makes one; `evertrain up` makes them on the
 schedule that the YAML names.</p>{% endif %}
 <div class="trends">{% for trend in trends %}<figure><figcaption>{{ trend.title }}

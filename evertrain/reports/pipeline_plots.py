@@ -275,5 +275,5 @@ def _title(told: str) -> str:
 def _svg(width: float, height: float, label: str, drawn: Sequence[str]) -> str:
     return (
         f'<svg role="img" aria-label="{escape(label[:300], quote=True)}" viewBox="0 0 {width:g} {height:g}" '
-        f'font-size="10" fill="currentColor">{"".join(drawn)}</svg>'
+        f'font-size="{10.5 if width > WIDTH else 10:g}" fill="currentColor">{"".join(drawn)}</svg>'
     )

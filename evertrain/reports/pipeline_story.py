@@ -56,11 +56,15 @@ class VersionStory(Record):
 
 
 class LabelMetric(Record):
-    """The champion's metric on newly labelled rows; ``holdout`` is what it reached on its own."""
+    """The champion's metric on newly labelled rows; ``holdout`` is what it reached on its own.
+
+    ``fired``: it fell by more than may, whether or not that starts anything.
+    """
 
     metric: str
     value: float
     holdout: float | None = None
+    fired: bool = False
 
 
 class RegretSeen(Record):
@@ -71,6 +75,7 @@ class RegretSeen(Record):
     low: float
     high: float
     min_gain: float | None = None
+    fired: bool = False
 
 
 class CheckStory(Record):
@@ -147,9 +152,10 @@ def read_performance(evidence: Mapping[str, Any]) -> LabelMetric | None:
     value, holdout = number_of(found, "value"), number_of(found, "holdout")
     if value is None:
         found, value, holdout = probe, number_of(probe, "champion"), None
-    return (
-        None if value is None else LabelMetric(metric=text_of(found, "metric"), value=value, holdout=holdout)
-    )
+    if value is None:
+        return None
+    fired = holdout is not None and found.get("fired") is True
+    return LabelMetric(metric=text_of(found, "metric"), value=value, holdout=holdout, fired=fired)
 
 
 def read_regret(evidence: Mapping[str, Any]) -> RegretSeen | None:
@@ -159,7 +165,10 @@ def read_regret(evidence: Mapping[str, Any]) -> RegretSeen | None:
     if gain is None or low is None or high is None:
         return None
     bar = number_of(found, "min_gain")
-    return RegretSeen(metric=text_of(found, "metric"), gain=gain, low=low, high=high, min_gain=bar)
+    fired = found.get("fired") is True
+    return RegretSeen(
+        metric=text_of(found, "metric"), gain=gain, low=low, high=high, min_gain=bar, fired=fired
+    )
 
 
 def read_rows(evidence: Mapping[str, Any]) -> int | None:

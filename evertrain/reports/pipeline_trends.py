@@ -47,7 +47,13 @@ def draw_trends(story: PipelineStory) -> list[Trend]:
 def _draw_drift(checks: Sequence[CheckStory]) -> Trend | None:
     seen = [check for check in checks if check.share is not None]
     dots = [
-        _dot(check, check.share, f"{check.share:.0%} of columns drifted", "data", bar=check.max_share)
+        _dot(
+            check,
+            check.share,
+            f"{check.share:.0%} of columns drifted",
+            check.max_share is not None and check.share > check.max_share,
+            bar=check.max_share,
+        )
         for check in seen
         if check.share is not None
     ]
@@ -69,7 +75,7 @@ def _draw_performance(
     metric = measured[-1].performance.metric if measured[-1].performance else ""
     seen = [check for check in measured if check.performance and check.performance.metric == metric]
     dots = [
-        _dot(check, found.value, f"{metric} {found.value:.4g}", "performance", bar=holdout(check))
+        _dot(check, found.value, f"{metric} {found.value:.4g}", found.fired, bar=holdout(check))
         for check in seen
         if (found := check.performance) is not None
     ]
@@ -91,7 +97,7 @@ def _draw_regret(checks: Sequence[CheckStory]) -> Trend | None:
             check,
             probe.gain,
             f"gain {probe.gain:+.4f} ({probe.low:+.4f} to {probe.high:+.4f})",
-            "regret",
+            probe.fired,
             bar=probe.min_gain,
             interval=(probe.low, probe.high),
         )
@@ -122,7 +128,7 @@ def _dot(
     check: CheckStory,
     value: float,
     told: str,
-    trigger: str,
+    fired: bool,
     *,
     bar: float | None,
     interval: tuple[float, float] | None = None,
@@ -132,7 +138,7 @@ def _dot(
     return Dot(
         at=read_moment(check.as_of),
         value=value,
-        fired=trigger in check.triggers,
+        fired=fired,
         told=f"{spell_as_of(check.as_of)}{by}: {told}",
         low=low,
         high=high,

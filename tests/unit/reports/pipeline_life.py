@@ -36,7 +36,7 @@ HOSTILE = "<script>alert('x')</script>\"><img src=x onerror=alert(1)>"
 START = datetime(2013, 4, 1, tzinfo=UTC)
 MOST_BYTES = 1_000_000
 CANARY = {"type": "canary", "steps": [5, 50, 100], "bake_seconds": 600}
-REGRET = {"gain": 0.02, "low": 0.01, "high": 0.03, "min_gain": 0.01}
+REGRET = {"gain": 0.02, "low": 0.01, "high": 0.03, "min_gain": 0.01, "fired": True}
 GUARDRAILS = {"max_error_rate": 0.01, "max_p99_ratio": 1.5}
 CONFIG = PipelineConfig.model_validate(
     {
@@ -95,7 +95,7 @@ def measure(champion: int | None, day: int, text: str = "") -> dict[str, Any]:
         "drifted": [text or "carrier"],
         "rows": {"reference": 50_000, "current": 6_000 + day},
         "report": f"/store/reports/flights/{name_page(day)}",
-        "performance": {"metric": text or "roc_auc", "value": 0.64, "holdout": 0.66, "max_drop": 0.03},
+        "performance": {"metric": text or "roc_auc", "value": 0.64, "holdout": 0.66, "fired": True},
         "regret": {"metric": text or "roc_auc", "champion": 0.64, **REGRET},
         "new": {"levels": [0.5, None]},
     }

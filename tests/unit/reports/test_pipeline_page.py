@@ -98,7 +98,7 @@ def test_a_life_is_told_whole(lived: ReleaseJournal) -> None:
         "nothing: cooling down",
         "nothing: not confirmed yet",
         "nothing: a retrain runs already",
-        "drifted (regret) 25% of columns drifted: carrier; roc_auc 0.64, 0.66 held out; "
+        "drifted (regret) 25% of columns drifted: carrier; roc_auc 0.64, 0.66 held out: fell by too much; "
         "a probe gains +0.0200 (+0.0100 to +0.0300); 6,023 rows",
         "v14 rollout ended",
         "v12 rolled back",
@@ -124,7 +124,7 @@ def test_the_trends_show_limits_and_changes_of_champion(journal: ReleaseJournal)
         assert picture.count("<circle") == 3
         assert picture.count('stroke-dasharray="5 3"') == 1
         assert re.findall(r'text-anchor="middle">(v\d)<', picture) == ["v2"]
-    assert regret.count('fill="var(--hue1)"') == 1
+    assert [each.count('fill="var(--hue1)"') for each in (drift, metric, regret)] == [0, 3, 3]
     assert "2013-04-08, champion v1: gain +0.0200 (+0.0100 to +0.0300)" in unescape(regret)
     assert "dashed: the 30% that may" in drift
     assert "dashed: 0.66 on its own held-out rows" in metric
