@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from evertrain.reports.pipeline_reading import evidently_name
 from evertrain.reports.pipeline_story import CheckStory
-from evertrain.reports.pipeline_words import spell_as_of
+from evertrain.reports.pipeline_words import spell_as_of, spell_level
 
 _DONE = {
     "none": "nothing",
@@ -79,9 +79,16 @@ def _spell_measured(check: CheckStory) -> Iterator[str]:
         found = check.performance
         beside = "" if found.holdout is None else f", {found.holdout:.4g} held out"
         yield f"{found.metric} {found.value:.4g}{beside}{': fell by too much' if found.fired else ''}"
+    if check.predictions_drifted:
+        yield "the model's answers drifted"
+    yield from check.alerts
     if check.regret is not None:
         probe = check.regret
-        yield f"a probe gains {probe.gain:+.4f} ({probe.low:+.4f} to {probe.high:+.4f})"
+        interval = f"{probe.low:+.4f} to {probe.high:+.4f}{spell_level(probe.level)}"
+        again = ", not counted as a look" if probe.counted is False else ""
+        yield f"a probe gains {probe.gain:+.4f} ({interval}){again}"
+    if check.new_labels is not None:
+        yield f"{check.new_labels:,} labels are newer than what was learnt from"
     if check.rows is not None:
         yield f"{check.rows:,} rows"
 

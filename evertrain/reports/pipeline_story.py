@@ -12,8 +12,8 @@ from evertrain.records import Record
 MOST_CHECKS = 200
 MOST_VERSIONS = 100
 MOST_REIGNS = 100
-MOST_NAMES = 8
-"""So many drifted columns of a check are named; the others are counted."""
+MOST_NAMES, MOST_ALERTS = 8, 3
+"""So many drifted columns of a check are named, the others counted; so many alerts are told."""
 
 
 class Reign(Record):
@@ -68,7 +68,10 @@ class LabelMetric(Record):
 
 
 class RegretSeen(Record):
-    """What a probe would have won over the champion, with its interval."""
+    """What a probe would have won over the champion, with its interval at ``level`` (a share, if told).
+
+    ``counted``: whether the check was a look that the yearly error budget pays for; None where nobody said.
+    """
 
     metric: str
     gain: float
@@ -76,6 +79,8 @@ class RegretSeen(Record):
     high: float
     min_gain: float | None = None
     fired: bool = False
+    level: float | None = None
+    counted: bool | None = None
 
 
 class CheckStory(Record):
@@ -87,6 +92,8 @@ class CheckStory(Record):
         retrain: What the policy said; ``ended`` what the retrain that it started came to.
         version: The version that this retrain made.
         drifted: Some of the columns that drifted; ``drifted_count`` counts all.
+        alerts: What is wrong with the rows' values, in words; ``predictions_drifted``: its answers did.
+        new_labels: How many labelled rows are newer than what was learnt from.
         page: The file name of the check's own page; ``has_evidently`` whether Evidently's lies beside it.
     """
 
@@ -107,6 +114,9 @@ class CheckStory(Record):
     drifted: tuple[str, ...] = ()
     drifted_count: int = 0
     rows: int | None = None
+    alerts: tuple[str, ...] = ()
+    predictions_drifted: bool = False
+    new_labels: int | None = None
     performance: LabelMetric | None = None
     regret: RegretSeen | None = None
     page: str | None = None
@@ -158,8 +168,8 @@ def read_performance(evidence: Mapping[str, Any]) -> LabelMetric | None:
     return LabelMetric(metric=text_of(found, "metric"), value=value, holdout=holdout, fired=fired)
 
 
-def read_regret(evidence: Mapping[str, Any]) -> RegretSeen | None:
-    """The probe's gain; None where no probe was tried, or it isn't spelled as we know it."""
+def read_regret(evidence: Mapping[str, Any], counted: object = None) -> RegretSeen | None:
+    """The probe's gain, and whether it *counted*; None where none was tried, or told in another way."""
     found = _mapping(evidence, "regret")
     gain, low, high = (number_of(found, name) for name in ("gain", "low", "high"))
     if gain is None or low is None or high is None:
@@ -167,7 +177,14 @@ def read_regret(evidence: Mapping[str, Any]) -> RegretSeen | None:
     bar = number_of(found, "min_gain")
     fired = found.get("fired") is True
     return RegretSeen(
-        metric=text_of(found, "metric"), gain=gain, low=low, high=high, min_gain=bar, fired=fired
+        metric=text_of(found, "metric"),
+        gain=gain,
+        low=low,
+        high=high,
+        min_gain=bar,
+        fired=fired,
+        level=number_of(found, "level"),
+        counted=counted if isinstance(counted, bool) else None,
     )
 
 
@@ -177,10 +194,10 @@ def read_rows(evidence: Mapping[str, Any]) -> int | None:
     return None if rows is None else int(rows)
 
 
-def read_drifted(evidence: Mapping[str, Any]) -> tuple[str, ...]:
-    """The columns that drifted."""
-    names = evidence.get("drifted")
-    return tuple(str(name) for name in names) if isinstance(names, list | tuple) else ()
+def texts_of(facts: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """The texts under *name*; none where it isn't a list."""
+    found = facts.get(name)
+    return tuple(str(each) for each in found) if isinstance(found, list | tuple) else ()
 
 
 def number_of(facts: Mapping[str, Any], name: str) -> float | None:

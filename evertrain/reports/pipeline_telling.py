@@ -13,6 +13,7 @@ from evertrain.journal import Entry
 from evertrain.records import Record
 from evertrain.release import PipelineState
 from evertrain.reports.pipeline_story import (
+    MOST_ALERTS,
     MOST_CHECKS,
     MOST_NAMES,
     MOST_REIGNS,
@@ -23,17 +24,17 @@ from evertrain.reports.pipeline_story import (
     Reign,
     VersionStory,
     number_of,
-    read_drifted,
     read_performance,
     read_regret,
     read_rows,
     text_of,
+    texts_of,
 )
 
 R = TypeVar("R", bound=Record)
 
 _PAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}\.html")
-_NAME_CHARACTERS = 80
+_NAME_CHARACTERS, _ALERT_CHARACTERS = 80, 200
 _WHY_CHARACTERS = 600
 
 
@@ -134,14 +135,14 @@ def _tell_registered(telling: Telling, before: PipelineState, entry: Entry) -> N
 def _tell_checked(telling: Telling, _before: PipelineState, entry: Entry) -> None:
     evidence = entry.data.get("evidence")
     facts = evidence if isinstance(evidence, Mapping) else {}
-    triggers, drifted = entry.data.get("triggers"), read_drifted(facts)
+    drifted, labels = texts_of(facts, "drifted"), number_of(facts, "new_labels")
     champion, generation = number_of(facts, "champion"), number_of(entry.data, "generation")
     check = CheckStory(
         number=entry.number,
         at=entry.at,
         as_of=text_of(entry.data, "as_of"),
         decision=text_of(entry.data, "decision"),
-        triggers=tuple(map(str, triggers)) if isinstance(triggers, list | tuple) else (),
+        triggers=texts_of(entry.data, "triggers"),
         retrain=text_of(entry.data, "retrain"),
         why=entry.reason[:_WHY_CHARACTERS],
         champion=None if champion is None else int(champion),
@@ -152,7 +153,10 @@ def _tell_checked(telling: Telling, _before: PipelineState, entry: Entry) -> Non
         drifted_count=len(drifted),
         rows=read_rows(facts),
         performance=read_performance(facts),
-        regret=read_regret(facts),
+        alerts=tuple(alert[:_ALERT_CHARACTERS] for alert in texts_of(facts, "quality")[:MOST_ALERTS]),
+        predictions_drifted=facts.get("predictions_drifted") is True,
+        new_labels=None if labels is None else int(labels),
+        regret=read_regret(facts, entry.data.get("counted")),
         page=_page_of(text_of(facts, "report")),
     )
     telling.checks.append(check)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from evertrain.reports.pipeline_plots import Dot, bars_svg, trend_svg
 from evertrain.reports.pipeline_story import CheckStory, PipelineStory
-from evertrain.reports.pipeline_words import read_moment, spell_as_of
+from evertrain.reports.pipeline_words import read_moment, spell_as_of, spell_level
 
 MOST_BARS = 30
 
@@ -96,7 +96,7 @@ def _draw_regret(checks: Sequence[CheckStory]) -> Trend | None:
         _dot(
             check,
             probe.gain,
-            f"gain {probe.gain:+.4f} ({probe.low:+.4f} to {probe.high:+.4f})",
+            f"gain {probe.gain:+.4f} ({probe.low:+.4f} to {probe.high:+.4f}{spell_level(probe.level)})",
             probe.fired,
             bar=probe.min_gain,
             interval=(probe.low, probe.high),

@@ -42,6 +42,11 @@ def spell_status(status: str) -> str:
     return _STATUSES.get(status, status.replace("_", " "))
 
 
+def spell_level(level: float | None) -> str:
+    """How sure an interval is, in percent; nothing where that isn't told."""
+    return "" if level is None else f" at {100 * level:.5g} %"
+
+
 def spell_count(count: int, what: str) -> str:
     """``1 check``, ``2 checks``."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"

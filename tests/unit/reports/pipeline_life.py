@@ -9,7 +9,6 @@ from typing import Any
 
 from evertrain.canonical import canonical_json
 from evertrain.config import PipelineConfig
-from evertrain.drift_records import PastCheck
 from evertrain.journal import ORIGIN, Draft, Entry, head_key
 from evertrain.journal.chain import encode_entry, hash_of
 from evertrain.liveness import identify_process
@@ -23,7 +22,7 @@ from evertrain.release import (
     decide_released,
     decide_rolled_back,
 )
-from evertrain.release.retraining import decide_checked, decide_retrain_ended, decide_retrain_started
+from evertrain.release.retraining import decide_retrain_ended
 from evertrain.release.rollouts import (
     decide_rollout_ended,
     decide_rollout_paused,
@@ -36,7 +35,7 @@ HOSTILE = "<script>alert('x')</script>\"><img src=x onerror=alert(1)>"
 START = datetime(2013, 4, 1, tzinfo=UTC)
 MOST_BYTES = 1_000_000
 CANARY = {"type": "canary", "steps": [5, 50, 100], "bake_seconds": 600}
-REGRET = {"gain": 0.02, "low": 0.01, "high": 0.03, "min_gain": 0.01, "fired": True}
+REGRET = {"gain": 0.02, "low": 0.01, "high": 0.03, "min_gain": 0.01, "fired": True, "level": 0.998}
 GUARDRAILS = {"max_error_rate": 0.01, "max_p99_ratio": 1.5}
 CONFIG = PipelineConfig.model_validate(
     {
@@ -98,6 +97,9 @@ def measure(champion: int | None, day: int, text: str = "") -> dict[str, Any]:
         "performance": {"metric": text or "roc_auc", "value": 0.64, "holdout": 0.66, "fired": True},
         "regret": {"metric": text or "roc_auc", "champion": 0.64, **REGRET},
         "new": {"levels": [0.5, None]},
+        "predictions_drifted": True,
+        "quality": [f"{text or 'carrier'}: 9.0% of the rows have no value, 0.0% had none"],
+        "new_labels": 5_000,
     }
 
 
@@ -114,22 +116,30 @@ def check(
     measured: dict[str, Any] | None = None,
     triggers: tuple[str, ...] = (),
     decision: str | None = None,
-) -> PastCheck:
-    as_of = (START + timedelta(days=day)).isoformat()
-    state = journal.catch_up().state
-    past = PastCheck(as_of=as_of, generation=state.generation, triggers=triggers)
-    found = measure(state.champion, day, text) if measured is None else measured
-    verdict = decision or ("drifted" if triggers else "steady")
-    journal.append(decide_checked(verdict, past, found, lambda _: (retrain, text or f"why of day {day}")))  # type: ignore[arg-type, return-value]
-    return past
+) -> str:
+    """Write a check of *day*; gives its as-of."""
+    as_of, state = (START + timedelta(days=day)).isoformat(), journal.catch_up().state
+    facts = {
+        "decision": decision or ("drifted" if triggers else "steady"),
+        "as_of": as_of,
+        "generation": state.generation,
+        "triggers": list(triggers),
+        "retrain": retrain,
+        "sizes": {},
+        "counted": False,
+        "evidence": measure(state.champion, day, text) if measured is None else measured,
+    }
+    journal.append(lambda _: Draft("checked", facts, text or f"why of day {day}"))
+    return as_of
 
 
 def retrain(journal: ReleaseJournal, day: int, version: int, *, promoted: bool) -> None:
     """A check on *day* that fires, and the retrain that it starts."""
-    past = check(journal, day, "started", triggers=("regret",))
+    as_of = check(journal, day, "started", triggers=("regret",))
     _, state = journal.append(decide_claimed("retrain", identify_process(), 15.0))
     fence = state.claims["retrain"].number
-    journal.append(decide_retrain_started(past.as_of, lambda _: ("started", "regret fired"), fence=fence))
+    begun = {"as_of": as_of, "causes": {"regret": 0.02}}
+    journal.append(lambda _: Draft("retrain_started", begun, "regret fired", fence))
     if promoted:
         promote(journal, version, "all gates passed (drift)")
     else:

@@ -99,7 +99,9 @@ def test_a_life_is_told_whole(lived: ReleaseJournal) -> None:
         "nothing: not confirmed yet",
         "nothing: a retrain runs already",
         "drifted (regret) 25% of columns drifted: carrier; roc_auc 0.64, 0.66 held out: fell by too much; "
-        "a probe gains +0.0200 (+0.0100 to +0.0300); 6,023 rows",
+        "the model's answers drifted; carrier: 9.0% of the rows have no value, 0.0% had none; "
+        "a probe gains +0.0200 (+0.0100 to +0.0300 at 99.8 %), not counted as a look; "
+        "5,000 labels are newer than what was learnt from; 6,023 rows",
         "v14 rollout ended",
         "v12 rolled back",
         "v13: 80,013 rows, 7 without a label, 3 quarantined",
@@ -125,7 +127,7 @@ def test_the_trends_show_limits_and_changes_of_champion(journal: ReleaseJournal)
         assert picture.count('stroke-dasharray="5 3"') == 1
         assert re.findall(r'text-anchor="middle">(v\d)<', picture) == ["v2"]
     assert [each.count('fill="var(--hue1)"') for each in (drift, metric, regret)] == [0, 3, 3]
-    assert "2013-04-08, champion v1: gain +0.0200 (+0.0100 to +0.0300)" in unescape(regret)
+    assert "2013-04-08, champion v1: gain +0.0200 (+0.0100 to +0.0300 at 99.8 %)" in unescape(regret)
     assert "dashed: the 30% that may" in drift
     assert "dashed: 0.66 on its own held-out rows" in metric
 
