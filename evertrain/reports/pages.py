@@ -150,7 +150,7 @@ its answers.</p>
 
 
 def render_page(name: str, **values: Any) -> str:
-    """Set *values*, escaped, into the template *name*: ``run``, ``demo``, ``drift`` or ``pipeline``.
+    """Set *values* into the template *name*, such as ``run``; all of them are escaped.
 
     Only what the template itself marks as safe, our own style sheet and pictures, stands as it is.
     """
