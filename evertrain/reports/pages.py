@@ -7,6 +7,7 @@ from typing import Any
 
 from evertrain.reports.backtest_page import BACKTEST
 from evertrain.reports.drift_page import DRIFT
+from evertrain.reports.pipeline_page import PIPELINE
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d2129; --soft: #5c6470; --line: #d9dde3; --page: #ffffff;
@@ -46,7 +47,7 @@ svg text { font-family: system-ui, "Segoe UI", "DejaVu Sans", sans-serif !import
 FRAME = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{{ title }}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<style>{{ style | safe }}</style></head>
+<style>{{ style | safe }}{% block style %}{% endblock %}</style></head>
 <body>
 {% block body %}{% endblock %}
 </body></html>
@@ -158,7 +159,16 @@ def render_page(name: str, **values: Any) -> str:
 
     pages = Environment(
         autoescape=True,
-        loader=DictLoader({"frame": FRAME, "run": RUN, "demo": DEMO, "drift": DRIFT, "backtest": BACKTEST}),
+        loader=DictLoader(
+            {
+                "frame": FRAME,
+                "run": RUN,
+                "demo": DEMO,
+                "drift": DRIFT,
+                "backtest": BACKTEST,
+                "pipeline": PIPELINE,
+            }
+        ),
         undefined=StrictUndefined,
         trim_blocks=True,
     )

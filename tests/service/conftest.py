@@ -188,12 +188,13 @@ def run_server(
     keys: KeyRing | None = None,
     patience: Patience | None = None,
     recorder: Recorder | None = None,
+    store: Store | None = None,
 ) -> Iterator[str]:
     """Run a real uvicorn in a thread on a free port; gives its address."""
     from serving.server import listening
     from serving.worker import make_server
 
-    server = make_server(fleet, limits, keys, patience=patience, recorder=recorder)
+    server = make_server(fleet, limits, keys, patience=patience, recorder=recorder, store=store)
     with listening("127.0.0.1", 0) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

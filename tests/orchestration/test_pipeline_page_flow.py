@@ -1,0 +1,35 @@
+"""The page of a pipeline: written anew by each train and each check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.orchestration.test_drift_check import CHANGED, STEADY, Check, check, loans, trained
+
+__all__ = ["check", "loans", "trained"]
+pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("prefect")]
+
+
+def test_the_page_goes_with_each_train_and_each_check(loans: Path, check: Check) -> None:
+    """After a train it tells of its version, after each check of that too, without data or with a retrain."""
+    page = loans.parent / "home/store/reports/loans/index.html"
+
+    def told() -> str:
+        return " ".join(page.read_text().split())
+
+    assert "Version 1 is the champion since" in told()
+    assert '<a href="1.html">v1</a>' in told()
+    assert "No drift check yet, so nothing was decided." in told()
+
+    code, steady = check(STEADY)
+    assert (code, f'<a href="{Path(steady["report"]).name}">check</a>' in told()) == (0, True)
+    assert "The last check, as of 2024-02-05: steady; nothing" in told()
+
+    check("2024-02-06", replace=("min_rows: 50", "min_rows: 50000"))
+    assert "The last check, as of 2024-02-06: too little data; nothing" in told()
+
+    _, changed = check(CHANGED, replace=("min_rows: 50000", "min_rows: 50"))
+    version, decision = changed["train"]["version"], changed["train"]["decision"]
+    assert f"retrained: v{version} {decision}" in told()
