@@ -88,9 +88,7 @@ class Reports:
         try:
             self._check_name(name)
             if not _PAGE.fullmatch(page):
-                told = (
-                    f"{page[:120]!r} is no page's name; /reports/{name}/ links to those there are."
-                )
+                told = f"{page[:120]!r} is no page's name; /reports/{name}/ links to those there are."
                 raise Refusal(NO_REPORT, told)
             body = await self._ask(partial(self._read, name, page))
         except Refusal as refusal:
