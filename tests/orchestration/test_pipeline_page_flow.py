@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from evertrain.settings import read_settings
+from flows.up.record import service_address, write_up
 from tests.orchestration.test_drift_check import CHANGED, STEADY, Check, check, loans, trained
 
 __all__ = ["check", "loans", "trained"]
@@ -33,3 +35,15 @@ def test_the_page_goes_with_each_train_and_each_check(loans: Path, check: Check)
     _, changed = check(CHANGED, replace=("min_rows: 50000", "min_rows: 50"))
     version, decision = changed["train"]["version"], changed["train"]["decision"]
     assert f"retrained: v{version} {decision}" in told()
+
+
+def test_the_link_leads_to_the_service_of_this_homes_up(tmp_path: Path) -> None:
+    """The address is known while an ``up`` of the home runs; not while it starts, nor without one."""
+    settings = read_settings({"EVERTRAIN_HOME": str(tmp_path)})
+    assert service_address(settings) is None
+
+    write_up(tmp_path, {}, serves_prefect=True)
+    assert service_address(settings) is None
+
+    write_up(tmp_path, {"service": "http://127.0.0.1:8080"}, serves_prefect=True)
+    assert service_address(settings) == "http://127.0.0.1:8080"
