@@ -115,15 +115,16 @@ def label_lines(outcome: DriftOutcome) -> list[str]:
     if outcome.regret:
         probe = outcome.regret
         lines.append(
-            f"regret: a probe gains {probe.gain:+.4f} ({probe.low:+.4f} to {probe.high:+.4f}) in "
-            f"{probe.metric} on {probe.rows:,} rows, {spell_level(probe)}{spell_fired(probe.fired)}"
+            f"regret: a probe gains {probe.gain:+.4f} ({probe.low:+.4f} to {probe.high:+.4f} at "
+            f"{100 * probe.level:.5g} %) in {probe.metric} on {probe.rows:,} rows{spell_fired(probe.fired)}"
+            f"; {spell_look(probe)}"
         )
     return lines
 
 
-def spell_level(regret: RegretMeasured) -> str:
-    """Say how sure the interval is, and why: an interval at 99.95 % surprises who asked for 95 %."""
-    return f"at {regret.level:.5g}: one of {regret.looks} looks a year"
+def spell_look(regret: RegretMeasured) -> str:
+    """Say whether this look counts, and of how many: at 99.95 % it surprises who asked for 95 %."""
+    return f"this look {'counts' if regret.counted else 'does not count'} as one of {regret.looks} a year"
 
 
 def spell_fired(fired: bool) -> str:

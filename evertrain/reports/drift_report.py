@@ -133,7 +133,8 @@ def _tell_labels(outcome: DriftOutcome) -> Iterator[tuple[str, str]]:
         counted = "counts" if probe.counted else "doesn't count"
         yield (
             "this look",
-            f"{counted}; each of {probe.looks} that may count in a year is judged at {probe.level:.5g}",
+            f"{counted}; each of {probe.looks} that may count in a year is judged at "
+            f"{100 * probe.level:.5g} %",
         )
 
 

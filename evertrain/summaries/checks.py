@@ -57,7 +57,7 @@ def _spell_labels(outcome: DriftOutcome) -> str:
         said = f"{spell_number(performance.holdout)} when held out, {spell_number(performance.value)} now"
         rows.append(["performance", escape(performance.metric), said, _mark(performance.fired)])
     if regret:
-        interval = f"{regret.low:+.4f} to {regret.high:+.4f} at {regret.level:.5g}"
+        interval = f"{regret.low:+.4f} to {regret.high:+.4f} at {100 * regret.level:.5g} %"
         said = f"a probe gains {regret.gain:+.4f} ({interval}, one of {regret.looks} looks a year)"
         rows.append(["regret", escape(regret.metric), said, _mark(regret.fired)])
     return spell_table(["on new labels", "metric", "found", ""], rows) if rows else ""

@@ -82,9 +82,12 @@ def test_the_verdict_says_what_fired() -> None:
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "DRIFTED (regret)  flights" in text
     assert "0% of the columns drifted, 30% may" in text
-    told = "(+0.0200 to +0.0800) in roc_auc on 900 rows, at 0.99952: one of 105 looks a year: fired"
+    told = (
+        "(+0.0200 to +0.0800 at 99.952 %) in roc_auc on 900 rows: fired; "
+        "this look does not count as one of 105 a year"
+    )
     assert told in " ".join(text.split())
-    assert "(+0.0200 to +0.0800 at 0.99952, one of 105 looks a year)" in markdown_check(regretted)
+    assert "(+0.0200 to +0.0800 at 99.952 %, one of 105 looks a year)" in markdown_check(regretted)
 
 
 def test_columns_stand_by_how_far_they_moved_in_the_summary() -> None:

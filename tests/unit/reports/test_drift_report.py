@@ -160,7 +160,7 @@ def test_a_retrain_and_the_newest_labels_are_told(trained: Any) -> None:
     assert "Version 4 was held: too close" in text
     assert "r2 0.61 on 880 rows, 0.66 when it was held out: fell by more than 0.03" in text
     assert "gain +0.05 (-0.01 to +0.1), not surely above 0.01; it learnt from 4,000 rows" in text
-    assert "counts; each of 104 that may count in a year is judged at 0.9995" in text
+    assert "counts; each of 104 that may count in a year is judged at 99.95 %" in text
     assert "4,000 rows: the 14d before the current rows" in text
 
 
