@@ -194,17 +194,14 @@ def digest_sources(config: PipelineConfig) -> str:
 def walk_together(walks: Mapping[str, Walk], periods: int, workshop: Workshop) -> tuple[StrategyResult, ...]:
     """Walk all strategies side by side, so that what they ask for at a time is worked out at once."""
     results: dict[str, StrategyResult] = {}
-    asked: dict[str, tuple[Piece, ...]] = {}
     answers: dict[str, Sequence[Made] | None] = dict.fromkeys(walks)
-    rounds = 0
     while answers:
-        asked = {}
+        asked: dict[str, tuple[Piece, ...]] = {}
         for name, answer in answers.items():
             try:
                 asked[name] = next(walks[name]) if answer is None else walks[name].send(answer)
             except StopIteration as ended:
                 results[name] = ended.value
-        rounds += 1
         pieces = [piece for each in asked.values() for piece in each]
         made = iter(workshop.have(pieces, f"replaying {periods} periods"))
         answers = {name: [next(made) for _ in each] for name, each in asked.items()}

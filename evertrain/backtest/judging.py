@@ -120,7 +120,7 @@ def make_score(piece: Score, place: Place) -> ScoreMade:
         )
     except (InvalidInput, ModelFailed) as failed:
         return ScoreMade(rows=snapshot.holdout_rows, reason=failed.message)
-    reason = None if metrics else "all rows are of one class"
+    reason = None if metrics else "no metric can be told of these rows"
     return ScoreMade(rows=snapshot.holdout_rows, metrics=metrics, reason=reason)
 
 

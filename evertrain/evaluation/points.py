@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,7 @@ def score_points(
 
     Returns:
         By name, in the order of *metrics*; without those that need probabilities which the model hasn't, or
-        rows of two classes where all are of one.
+        rows of two classes where all are of one, and those that aren't finite on these rows.
 
     Raises:
         InvalidInput: A column doesn't hold what the model takes.
@@ -41,11 +42,12 @@ def score_points(
     answers = ask(bundle, columns, truth)
     one_class = bool(truth.names) and np.unique(truth.codes).size == 1
     possible = [name for name in metrics if _has_what_it_needs(name, answers)]
-    return {
+    found = {
         name: evaluate_once(metric_formula(name, answers), len(target))
         for name in possible
         if not (one_class and name in NEED_TWO_CLASSES)
     }
+    return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
 def _has_what_it_needs(metric: str, answers: Answers) -> bool:

@@ -83,7 +83,7 @@ def compare_policy(outcome: BacktestOutcome) -> Iterator[str]:
     for name in ("never", "always", "always, no gates"):
         other = find_strategy(outcome.strategies, name)
         gains = [
-            f"{metric} {METRICS[metric].sign * (policy.metrics[metric] - other.metrics[metric]):+.5f}"
+            f"{metric} {METRICS[metric].sign * (policy.metrics[metric] - other.metrics[metric]) + 0.0:+.5f}"
             for metric in policy.metrics
             if metric in other.metrics
         ]

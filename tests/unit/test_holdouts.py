@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from evertrain.config import DataConfig
-from evertrain.holdouts import LONGEST_LOOK_BACK, fingerprint_rows, identity_columns, take_look
+from evertrain.holdouts import (
+    LONGEST_LOOK_BACK,
+    are_same_rows,
+    fingerprint_rows,
+    identity_columns,
+    keep_fingerprints,
+    take_look,
+)
 from evertrain.release.lifecycle import PipelineState, VersionState
 from evertrain.storage import open_store
 
@@ -54,6 +61,16 @@ def test_rows_of_which_more_than_half_are_known_are_the_same(store, shared, numb
     earlier = take_look(store, PipelineState(), "first", rows(0, 100)).holdout
     state = state_of(version(1, earlier))
     assert take_look(store, state, "mine", rows(100 - shared, 200 - shared)).number == number
+
+
+@pytest.mark.parametrize(("shared", "same"), [(0, False), (50, False), (51, True), (100, True)])
+def test_kept_hold_outs_are_told_alike_by_their_digests(store, shared, same):
+    """Two that are in the store are compared without their rows; one that isn't there is like none."""
+    kept = keep_fingerprints(store, fingerprint_rows(rows(0, 100)))
+    other = keep_fingerprints(store, fingerprint_rows(rows(100 - shared, 200 - shared)))
+    assert are_same_rows(store, other, kept) is same
+    assert not are_same_rows(store, "0" * 64, kept)
+    assert not are_same_rows(store, kept, "0" * 64)
 
 
 def test_a_run_keeps_the_look_it_registered_with(store):
