@@ -167,9 +167,7 @@ class QualityFinding(Record):
     def words(self) -> str:
         """What was found, in words that name the column."""
         if self.kind == "missing":
-            return (
-                f"{self.column}: {self.current:.1%} of the rows have no value, {self.reference:.1%} had none"
-            )
+            return f"{self.column}: {self.current:.1%} of the rows have no value, {self.reference:.1%} before"
         what = {"unseen": "a category never seen before", "out_of_range": "a number out of range"}[self.kind]
         return f"{self.column}: {self.current:.2%} of the values are {what} ({', '.join(self.examples)})"
 
