@@ -9,6 +9,9 @@ from typing import Literal
 from evertrain.realised_records import Realised
 from evertrain.records import FeatureKind, LogicalType, Record, TrainOutcome
 
+# Evidently's own for references of over 1,000 rows: what moves less is of no matter, however sure it is.
+THRESHOLD = 0.1
+WASSERSTEIN, JENSEN_SHANNON = "wasserstein", "jensenshannon"
 RetrainAction = Literal["none", "unconfirmed", "cooldown", "already_running", "started", "failed"]
 
 
@@ -72,16 +75,33 @@ class PastRetrains(Record):
         return self if kept == self.answered else self.model_copy(update={"answered": kept})
 
 
+class NullCurve(Record):
+    """How far apart rows of one column lie where nothing has changed, by how many there are.
+
+    ``sizes`` are effective ones: n·m / (n + m) of sides of n and m rows. Of each, ``scores`` holds those that
+    are reached by chance in .5, .2, .1, .05, .02, .01, .005 and .002 of the checks, and ``tails`` the index
+    of the Pareto tail beyond. ``block``: so many consecutive rows were kept together; 1: none.
+    """
+
+    sizes: tuple[float, ...]
+    scores: tuple[tuple[float, ...], ...]
+    tails: tuple[float, ...]
+    block: int = 1
+
+
 class DriftColumn(Record):
     """How one feature's drift is told: fixed when its model was trained, whatever a window's size.
 
     A datetime feature has one of these for each ``part`` that its model sees; ``feature`` is then its name.
+    No score below ``threshold`` is drift, at any size. Without a ``curve``, which bundles of before don't
+    have, it is made of the reference rows of a check.
     """
 
     name: str
     kind: FeatureKind
     method: str
     threshold: float
+    curve: NullCurve | None = None
     type: LogicalType = "other"
     feature: str | None = None
     part: str | None = None
@@ -110,7 +130,9 @@ class ColumnDrift(Record):
     """One feature's drift; ``score`` is None where it couldn't be told, and ``reason`` says why.
 
     An infinite number counts as missing. Columns that drifted have a ``shape``, if they have a score: one
-    that has values on one side only has drifted, too.
+    that has values on one side only has drifted, too. ``threshold`` is of this check: how many rows there
+    are, and how the other columns did, is part of it. ``p_value`` is the chance of such a score, or a greater
+    one, where nothing has changed.
     """
 
     name: str
@@ -118,16 +140,45 @@ class ColumnDrift(Record):
     score: float | None
     threshold: float
     drifted: bool
+    p_value: float | None = None
     reason: str | None = None
     missing_reference_share: float = 0.0
     missing_current_share: float = 0.0
     shape: DriftShape | None = None
 
 
+class QualityFinding(Record):
+    """Rows of a column that lost their value (``missing``) or have one that no reference row has.
+
+    ``reference`` and ``current`` are shares: of missing values there and now; of new categories (``unseen``)
+    what could be expected, and what there is; of numbers beyond the least and greatest (``out_of_range``) 0,
+    and what there is. ``examples``: the most frequent, or the furthest.
+    """
+
+    column: str
+    kind: Literal["missing", "unseen", "out_of_range"]
+    reference: float
+    current: float
+    rows: int
+    alert: bool
+    examples: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """What was found, in words that name the column."""
+        if self.kind == "missing":
+            return (
+                f"{self.column}: {self.current:.1%} of the rows have no value, {self.reference:.1%} had none"
+            )
+        what = {"unseen": "a category never seen before", "out_of_range": "a number out of range"}[self.kind]
+        return f"{self.column}: {self.current:.2%} of the values are {what} ({', '.join(self.examples)})"
+
+
 class DriftMeasured(Record):
     """All features' drift, and the share of them that drifted."""
 
     columns: tuple[ColumnDrift, ...]
+    quality: tuple[QualityFinding, ...] = ()
     share: float
     max_share: float
     rows_reference: int
@@ -210,6 +261,8 @@ class DriftOutcome(Record):
     share: float | None = None
     max_share: float
     columns: tuple[ColumnDrift, ...] = ()
+    predictions: ColumnDrift | None = None
+    quality: tuple[QualityFinding, ...] = ()
     performance: PerformanceMeasured | None = None
     regret: RegretMeasured | None = None
     new_labels: int | None = None

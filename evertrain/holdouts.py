@@ -48,7 +48,7 @@ def take_look(store: Store, state: PipelineState, run_key: str, columns: Mapping
         StorageError: The store can't be read or written.
     """
     ours = fingerprint_rows(columns)
-    digest = _keep(store, ours)
+    digest = keep_fingerprints(store, ours)
     registered = state.find_run(run_key)
     if registered is not None and registered.look is not None:
         return Look(registered.look, registered.holdout or digest)
@@ -92,11 +92,24 @@ def _canonical(values: np.ndarray) -> np.ndarray:
     return np.array([str(value) for value in values], dtype=object)
 
 
-def _keep(store: Store, prints: Fingerprints) -> str:
+def keep_fingerprints(store: Store, prints: Fingerprints) -> str:
+    """Keep the fingerprints of held-out rows; gives their digest.
+
+    Raises:
+        StorageError: The store can't be written.
+    """
     data = prints.astype("<u8").tobytes()
     digest = hashlib.sha256(data).hexdigest()
     store.put_if_absent(_key(digest), data)
     return digest
+
+
+def are_same_rows(store: Store, digest: str, earlier: str) -> bool:
+    """Say whether more than half of the held-out rows of *digest* were part of those of *earlier*."""
+    if digest == earlier:
+        return True
+    data = store.get(_key(digest))
+    return data is not None and _overlap(store, np.frombuffer(data, dtype="<u8"), earlier) > SAME_SHARE
 
 
 def _overlap(store: Store, ours: Fingerprints, digest: str) -> float:

@@ -19,12 +19,14 @@ from flows.run_log import tell_in_words
 from flows.telling import tell_crashed, tell_end, tell_failed
 from flows.training import training_flow
 from flows.turns import await_turn, in_utc, name_run
+from flows.up.record import service_address
 from flows.zombies import mark_others
 from tasks.check import Check
 from tasks.decide import decide_task
 from tasks.drift import Found, measure_drift_task
 from tasks.drift_report import drift_report_task
 from tasks.new_labels import count_new_labels_task
+from tasks.pipeline_page import pipeline_page_task
 from tasks.probe import ingest_newest_task, measure_performance_task, probe_regret_task
 from tasks.realised import from_predictions, measure_realised_task, realised_performance_task
 from tasks.retrain import retrain_once
@@ -77,6 +79,7 @@ def drift_check_flow(
     if outcome.retrain == "started":
         outcome = retrain_once(check, outcome, train)
     drift_report_task(check, found, outcome)
+    pipeline_page_task(pipeline, check.seconds, service_address(settings))
     return outcome
 
 

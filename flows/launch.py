@@ -7,9 +7,10 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from evertrain.drift_records import DriftOutcome
+from evertrain.errors import ServiceError
 from evertrain.pipelines import parse_as_of
 from evertrain.progress import step
 from evertrain.records import TrainOutcome, Trigger
@@ -18,6 +19,10 @@ from flows.heartbeats import without_heartbeats
 from flows.local_server import LocalServer, prefect_api, server_must_start
 from flows.prefect_faults import prefect_faults_told
 from flows.registrars import registrar_ahead
+
+if TYPE_CHECKING:
+    from evertrain.backtest.running import Request
+    from evertrain.backtest_records import BacktestOutcome
 
 HEAVY = ("pandas", "sklearn.pipeline", "duckdb", "pyarrow.parquet")
 """Imported while the embedded server starts on the other core."""
@@ -96,3 +101,28 @@ def run_drift_check(
         from flows.drift_check import drift_check_flow
 
         return drift_check_flow(config, as_of=parse_as_of(as_of), retrain=may_retrain)
+
+
+def run_backtest_on_dask(request: Request, settings: Settings, address: str) -> BacktestOutcome:
+    """Run the flow ``backtest`` here, its tasks on the Dask cluster at *address*.
+
+    Raises:
+        ConfigError: prefect-dask isn't installed.
+        EvertrainError: What a piece raised.
+        ServiceError: No Prefect server could be had, or no such cluster.
+    """
+    with prefect_api(settings) as server, prefect_faults_told(settings), without_heartbeats():
+        from flows.backtest import backtest_flow, dask_runner
+
+        if server is not None:
+            server.wait_until_ready()
+        on_dask = backtest_flow.with_options(task_runner=dask_runner(address))
+        try:
+            return on_dask(
+                str(request.path), request.since, request.until, request.every, list(request.sweeps)
+            )
+        except OSError as cause:
+            raise ServiceError(
+                f"The Dask cluster at DASK_ADDRESS={address} can't be used: {cause}. See that its scheduler "
+                "runs there, or unset DASK_ADDRESS."
+            ) from cause

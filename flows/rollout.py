@@ -21,7 +21,9 @@ from flows.owners import own_run
 from flows.run_log import tell_in_words
 from flows.telling import tell_crashed, tell_failed
 from flows.turns import spell_moment
+from flows.up.record import service_address
 from flows.zombies import mark_others
+from tasks.pipeline_page import pipeline_page_task
 
 logger = logging.getLogger("evertrain.rollout")
 
@@ -55,6 +57,7 @@ def rollout_flow(config: str) -> str:
         return "none"
     ended = walk_rollout(pipeline.name, settings, Changes(pipeline.name).tell, labels=pipeline.config.labels)
     notify_rollout_end(pipeline.name, ended, settings)
+    pipeline_page_task(pipeline, {}, service_address(settings))
     logger.info(
         "Version %d: %s. %s. Version %s serves.",
         ended.version,

@@ -24,11 +24,13 @@ from flows.rollout import start_rollout_run
 from flows.run_log import tell_in_words
 from flows.telling import tell_crashed, tell_end, tell_failed
 from flows.turns import await_turn, in_utc, name_run
+from flows.up.record import service_address
 from flows.validators import validator_for
 from flows.zombies import mark_others
 from tasks.evaluate import evaluate_task
 from tasks.ingest import ingest_task
 from tasks.package import package_task
+from tasks.pipeline_page import pipeline_page_task
 from tasks.promote import promote_task
 from tasks.register import aliases_mirrored, register_task
 from tasks.report import report_task
@@ -112,6 +114,7 @@ def learn_and_promote(run: Run, validator: Validator | None) -> TrainOutcome:
     outcome = outcome.model_copy(update={"quarantined": list_quarantined(report)})
     with aliases_mirrored(run, repair=False):
         report_task(run, outcome, judgement, report)
+        pipeline_page_task(run.pipeline, run.seconds, service_address(run.pipeline.settings), outcome)
     outcome = outcome.model_copy(update={"seconds": dict(run.seconds)})
     remember_outcome(run.records, outcome)
     return outcome

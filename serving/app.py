@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from evertrain.storage import Store
 from serving.admission import Admission
 from serving.arms import Lineup
 from serving.endpoints import Desk, FeedbackEndpoint, ScoringEndpoint
@@ -24,24 +25,31 @@ from serving.protocols.mlflow_scoring import MLFLOW_SCORING
 from serving.protocols.v1_predict import V1_PREDICT
 from serving.protocols.v2 import V2
 from serving.recorder import KeepsNothing, Recorder
+from serving.reports import Reports
 from serving.scoring import Limits
 
 Look = Callable[..., Awaitable[Response]]
 DOCUMENT = "/openapi.json"
 
 
-def create_app(fleet: Fleet, limits: Limits | None = None, recorder: Recorder | None = None) -> ShortWay:
+def create_app(
+    fleet: Fleet,
+    limits: Limits | None = None,
+    recorder: Recorder | None = None,
+    store: Store | None = None,
+) -> ShortWay:
     """Make the service that answers from *fleet*; whoever fills the fleet is started elsewhere.
 
     Args:
         fleet: The models by name.
         limits: What one request may hold; by default 1 MiB and 1,000 rows.
         recorder: Is told of answers and labels; None: nobody is.
+        store: Where the reports are; None: there are none.
     """
     recorder = recorder or KeepsNothing()
     metrics = ServiceMetrics(fleet, recorder)
     scoring = _scoring(Desk(fleet, limits or Limits(), metrics, recorder, Admission()))
-    looks = _looks(Looks(fleet, metrics))
+    looks = _looks(Looks(fleet, metrics), Reports(fleet, store))
     return ShortWay(scoring, [*map(_look_route, looks.items()), *_documentation(looks)])
 
 
@@ -101,7 +109,7 @@ def _scoring(desk: Desk) -> dict[str, ASGIApp]:
     }
 
 
-def _looks(looks: Looks) -> dict[str, Look]:
+def _looks(looks: Looks, reports: Reports) -> dict[str, Look]:
     return {
         "/": looks.status,
         "/health/live": looks.live,
@@ -118,6 +126,10 @@ def _looks(looks: Looks) -> dict[str, Look]:
         "/v2/models/{name}/versions/{version}/ready": looks.v2_version_ready,
         "/v1/models": looks.v1_models,
         "/v1/models/{name}": looks.v1_model,
+        "/reports": reports.index,
+        "/reports/{name}": reports.to_pipeline,
+        "/reports/{name}/": reports.pipeline,
+        "/reports/{name}/{page}": reports.page,
     }
 
 

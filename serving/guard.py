@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import time
 from collections.abc import Iterable
@@ -72,13 +73,14 @@ class Guard:
             await self._app(scope, receive, send)
 
     def _refuse(self, scope: Scope) -> Refusal | None:
-        presented = _presented_key(scope["headers"])
+        by_browser = _is_browser_looking(scope)
+        presented = _presented_key(scope["headers"], by_browser=by_browser)
         if presented is None:
             told = "send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`"
-            return _no_key(f"This address needs an API key; {told}.")
+            return _no_key(f"This address needs an API key; {told}.", by_browser=by_browser)
         key = self._keys.find(presented)
         if key is None:
-            return _no_key("This API key isn't known here, or was removed.")
+            return _no_key("This API key isn't known here, or was removed.", by_browser=by_browser)
         needed = needed_scope(scope["method"], scope["path"])
         if not key.allows(needed):
             return Refusal(
@@ -97,19 +99,38 @@ def needed_scope(method: str, path: str) -> str:
     return "admin"
 
 
-def _no_key(detail: str) -> Refusal:
-    return Refusal(NO_KEY, detail, headers={"www-authenticate": 'Bearer realm="evertrain"'})
+def _is_browser_looking(scope: Scope) -> bool:
+    """Whether a page is asked for: a browser sends what was once typed by itself, so it may do no more."""
+    wanted = (value for name, value in scope["headers"] if name == b"accept")
+    return scope["method"] in _READING and any(b"text/html" in value for value in wanted)
 
 
-def _presented_key(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+def _no_key(detail: str, *, by_browser: bool) -> Refusal:
+    challenge = 'Bearer realm="evertrain"'
+    if by_browser:
+        challenge += ', Basic realm="evertrain: any name, and the API key as password", charset="UTF-8"'
+    return Refusal(NO_KEY, detail, headers={"www-authenticate": challenge})
+
+
+def _presented_key(headers: Iterable[tuple[bytes, bytes]], *, by_browser: bool) -> str | None:
     for name, value in headers:
         if name == b"authorization":
             scheme, _, key = value.decode("latin-1").strip().partition(" ")
             if scheme.lower() == "bearer" and key.strip():
                 return key.strip()
+            if scheme.lower() == "basic" and by_browser:
+                return _password(key)
         elif name == b"x-api-key" and value.strip():
             return value.decode("latin-1").strip()
     return None
+
+
+def _password(credentials: str) -> str | None:
+    try:
+        typed = base64.b64decode(credentials.strip(), validate=True).decode()
+    except ValueError:
+        return None
+    return typed.partition(":")[2] or None
 
 
 def _fingerprint(path: Path) -> tuple[int, int, int]:

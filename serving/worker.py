@@ -67,7 +67,7 @@ def answer(
     watcher = Watcher(store, fleet, work.names, rhythm=rhythm)
     keys = open_keys(work.settings)
     with open_log(work.settings, look_after) as recorder:
-        server = make_server(fleet, work.limits, keys, lambda: tell(fleet), recorder=recorder)
+        server = make_server(fleet, work.limits, keys, lambda: tell(fleet), recorder=recorder, store=store)
         watcher.look()
         with watcher, Reporter(store, watcher):
             server.run(sockets=[listener])
@@ -122,6 +122,7 @@ def make_server(
     started: Callable[[], None] = lambda: None,
     patience: Patience | None = None,
     recorder: Recorder | None = None,
+    store: Store | None = None,
 ) -> uvicorn.Server:
     """A uvicorn server of *fleet*, quiet, that gives requests under way 5 s at its end; not yet running.
 
@@ -132,6 +133,7 @@ def make_server(
         started: Called when it takes requests, and would end by a signal as it should.
         patience: How long clients may take, and how many may be connected.
         recorder: Is told of answers and labels.
+        store: Where the reports are; only read.
     """
     import uvicorn
 
@@ -139,7 +141,7 @@ def make_server(
     from serving.connections import fitted_patience, patient_protocol
     from serving.guard import Guard
 
-    app = create_app(fleet, limits, recorder)
+    app = create_app(fleet, limits, recorder, store)
     config = uvicorn.Config(
         app if keys is None else Guard(app, keys),
         http=patient_protocol(patience or fitted_patience()),

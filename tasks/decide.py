@@ -23,6 +23,8 @@ from tasks.check import Check
 from tasks.drift import Found
 from tasks.steps import step_task
 
+MOST_ALERTS = 20
+
 
 @step_task("decide")
 def decide_task(
@@ -139,6 +141,8 @@ def summarise(
         share=drift.share if drift else None,
         max_share=check.config.drift.max_share,
         columns=drift.columns if drift else (),
+        predictions=found.predictions,
+        quality=drift.quality if drift else (),
         performance=performance,
         regret=regret,
         notes=notes,
@@ -171,6 +175,8 @@ def gather_evidence(outcome: DriftOutcome) -> dict[str, JSON]:
         "share": outcome.share,
         "max_share": outcome.max_share,
         "drifted": list(drifted),
+        "predictions_drifted": outcome.predictions is not None and outcome.predictions.drifted,
+        "quality": [found.words for found in outcome.quality if found.alert][:MOST_ALERTS],
         "rows": outcome.rows.model_dump(),
         "new_labels": outcome.new_labels,
         "report": outcome.report,

@@ -9,8 +9,14 @@ from datetime import datetime
 from itertools import count
 
 from evertrain.datasets.current import CurrentRows, open_current, open_logged_current, reference_rows
-from evertrain.drift import ColumnReader, evidently_snapshot, measure_drift, plan_drift
-from evertrain.drift_records import DriftMeasured, DriftPlan
+from evertrain.drift import (
+    ColumnReader,
+    evidently_snapshot,
+    measure_drift,
+    measure_predictions,
+    plan_drift,
+)
+from evertrain.drift_records import ColumnDrift, DriftMeasured, DriftPlan
 from evertrain.errors import EvertrainError
 from evertrain.progress import step
 from evertrain.records import Record
@@ -27,14 +33,15 @@ BEGUN = "<!doctype html><title>Drift check</title><p>This check is under way, or
 class Found(Record):
     """The newest rows beside the reference.
 
-    ``drift`` is None where they are too few to say anything, and so is ``page``, the key of the check's own
-    page in the store. ``drawn`` says whether Evidently drew them.
+    ``drift`` is None where they are too few to say anything, and so are ``predictions`` and ``page``, the key
+    of the check's own page in the store. ``drawn`` says whether Evidently drew them.
     """
 
     as_of: datetime
     reference_rows: int
     current_rows: int
     drift: DriftMeasured | None = None
+    predictions: ColumnDrift | None = None
     page: str | None = None
     drawn: bool = False
 
@@ -70,11 +77,14 @@ def compare(check: Check, current: CurrentRows) -> Found:
     bundle = check.bundle()
     plan = bundle.drift or plan_drift(bundle.signature.features)
     drift = measure_drift(plan, reference, current, max_share=check.config.drift.max_share)
+    held_out = reference_rows(check.pipeline.store, check.snapshot(), "holdout")
+    predictions = measure_predictions(bundle, held_out, current, seed=check.config.training.seed)
     drawn = draw(check, plan, drift, (reference, current))
     page = claim_page(check.pipeline.store, check.config.name, found.as_of)
     if drawn is not None:
         check.pipeline.store.put(evidently_key(page), drawn)
-    return found.model_copy(update={"drift": drift, "page": page, "drawn": drawn is not None})
+    told = {"drift": drift, "predictions": predictions, "page": page, "drawn": drawn is not None}
+    return found.model_copy(update=told)
 
 
 def draw(

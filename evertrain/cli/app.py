@@ -17,6 +17,7 @@ from typer.exceptions import TyperException
 from evertrain.cli import (
     approve,
     audit,
+    backtest,
     check,
     demo,
     deploy,
@@ -47,6 +48,7 @@ app.command("init", epilog=init.EXAMPLES)(init.init)
 app.command("check", epilog=check.EXAMPLES)(check.check)
 app.command("train", epilog=train.EXAMPLES)(train.train)
 app.command("drift", epilog=drift.EXAMPLES)(drift.drift)
+app.command("backtest", epilog=backtest.EXAMPLES)(backtest.backtest)
 app.command("score", epilog=score.EXAMPLES)(score.score)
 app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
 app.command("rollback", epilog=rollback.EXAMPLES)(rollback.rollback)

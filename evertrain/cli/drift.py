@@ -62,7 +62,9 @@ def report(outcome: DriftOutcome, output: Output) -> None:
 
     leave_check(outcome)
     # The shapes are what the page's pictures are drawn of.
-    output.answer(outcome.model_dump(mode="json", exclude={"columns": {"__all__": {"shape"}}}))
+    output.answer(
+        outcome.model_dump(mode="json", exclude={"columns": {"__all__": {"shape"}}, "predictions": {"shape"}})
+    )
     if not output.wants_json:
         show_check(outcome, output.console)
 

@@ -15,6 +15,7 @@ from evertrain.drift_records import ColumnDrift, DriftOutcome, RegretMeasured
 
 STYLES = {"steady": "bold green", "drifted": "bold yellow", "too_little_data": "bold cyan"}
 MOST_COLUMNS = 20
+MOST_ALERTS = 5
 BAR = 20
 
 
@@ -24,6 +25,8 @@ def show_check(outcome: DriftOutcome, console: Console) -> None:
     console.print(headline(outcome))
     if outcome.columns:
         console.print(columns_table(outcome))
+    for answers in answer_lines(outcome):
+        console.print(answers)
     for line in label_lines(outcome):
         console.print(Text(line))
     for line in realised_lines(outcome.realised) if outcome.realised else ():
@@ -81,6 +84,23 @@ def bar(column: ColumnDrift) -> Text:
         return Text(column.reason or "not measured", "yellow" if column.drifted else "dim")
     filled = min(BAR, round(nearness(column) * BAR / 2))
     return Text("━" * filled, "yellow" if column.drifted else "green").append("─" * (BAR - filled), "dim")
+
+
+def answer_lines(outcome: DriftOutcome) -> list[Text]:
+    """Say how far the champion's answers moved, and what the quality of the data lost."""
+    lines = []
+    found = outcome.predictions
+    if found is not None and found.score is None:
+        lines.append(Text(f"predictions: {found.reason}", "dim"))
+    elif found is not None:
+        verdict = "drifted" if found.drifted else "steady"
+        said = f"predictions: {found.name} {verdict}, {found.score:.4f} of {found.threshold:.4f}"
+        lines.append(Text(said, "yellow" if found.drifted else ""))
+    alerts = [each for each in outcome.quality if each.alert]
+    lines += [Text(f"quality: {each.words}", "yellow") for each in alerts[:MOST_ALERTS]]
+    if len(alerts) > MOST_ALERTS:
+        lines.append(Text(f"quality: {len(alerts) - MOST_ALERTS} further alerts in the report", "yellow"))
+    return lines
 
 
 def label_lines(outcome: DriftOutcome) -> list[str]:

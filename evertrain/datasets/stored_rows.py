@@ -13,7 +13,7 @@ import numpy as np
 
 from evertrain.datasets.snapshots import read_part, to_columns
 from evertrain.errors import StorageError
-from evertrain.records import Part, Snapshot
+from evertrain.records import Part, Side, Snapshot
 from evertrain.storage import Store
 
 if TYPE_CHECKING:
@@ -55,6 +55,18 @@ class StoredRows:
         values = pa.chunked_array([counted.field("values")])
         return to_columns(pa.table({name: values}), [name])[name], counted.field("counts").to_numpy()
 
+    def code_values(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """One column's distinct values, and which of them each row has, shape (rows,), in the rows' order."""
+        import pyarrow as pa
+
+        found = self._read(name)
+        if pa.types.is_nested(found.type):
+            return self.column(name), np.arange(self.rows)
+        # A missing value is one among them.
+        coded = found.combine_chunks().dictionary_encode(null_encoding="encode")
+        values = pa.chunked_array([coded.dictionary])
+        return to_columns(pa.table({name: values}), [name])[name], coded.indices.to_numpy()
+
     def sample(self, rows: int, seed: int) -> pa.Table:
         """At most so many rows in their order, drawn without replacement; the same for the same *seed*."""
         import pyarrow as pa
@@ -65,15 +77,15 @@ class StoredRows:
         return pa.table(columns, names=list(self.names))
 
 
-def reference_rows(store: Store, snapshot: Snapshot) -> StoredRows:
-    """Open the rows that a snapshot's model learnt from, unlabelled ones among them.
+def reference_rows(store: Store, snapshot: Snapshot, side: Side = "train") -> StoredRows:
+    """Open the rows that a snapshot's model learnt from, or was judged on, unlabelled ones among them.
 
     The parts are verified once and kept in a temporary folder until nothing uses them any more.
 
     Raises:
         StorageError: A part is missing, its bytes aren't those that were written, or the disk is full.
     """
-    parts = _Parts(store, [part for part in snapshot.parts if part.side == "train"])
+    parts = _Parts(store, [part for part in snapshot.parts if part.side == side])
     names = tuple(column.name for column in snapshot.columns)
     return StoredRows(names, parts.rows, parts.read)
 

@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+# Fewer are sorted before another thread has begun.
+WORTH_A_THREAD = 20_000
 # Evidently's own floor: a column that was constant is measured in thousandths.
 LEAST_SPREAD = 0.001
 
@@ -54,6 +56,8 @@ def _count_whole(reference: np.ndarray, current: np.ndarray) -> float | None:
 
 
 def _sort_both(reference: np.ndarray, current: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    if max(len(reference), len(current)) < WORTH_A_THREAD:
+        return np.sort(reference), np.sort(current)
     # Sorting is most of a check's work, and lets other threads run meanwhile.
     with ThreadPoolExecutor(2) as pool:
         left, right = pool.map(np.sort, (reference, current))

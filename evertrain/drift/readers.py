@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class ColumnReader(Protocol):
-    """Rows of a table; every call may read them anew."""
+class ValueReader(Protocol):
+    """Columns of rows that are in time order; every call may read them anew."""
 
     @property
     def rows(self) -> int:
@@ -36,8 +36,16 @@ class ColumnReader(Protocol):
         """One column's distinct raw values, a missing one among them, and in how many rows each stands."""
         ...
 
+    def code_values(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """One column's distinct raw values, and which of them each row has, shape (rows,), in their order."""
+        ...
+
+
+class ColumnReader(ValueReader, Protocol):
+    """Rows of a table."""
+
     def sample(self, rows: int, seed: int) -> pa.Table:
-        """At most so many rows, drawn without replacement; the same for the same *seed*."""
+        """At most so many rows in their order, drawn without replacement; the same for the same *seed*."""
         ...
 
 
@@ -49,10 +57,14 @@ class Known(NamedTuple):
     counts: dict[str, int]
 
     @property
+    def known(self) -> int:
+        """How many rows have a value."""
+        return sum(self.counts.values()) if self.counts else len(self.numbers)
+
+    @property
     def missing_share(self) -> float:
         """The share of rows without a value."""
-        known = sum(self.counts.values()) if self.counts else len(self.numbers)
-        return 1 - known / self.rows if self.rows else 0.0
+        return 1 - self.known / self.rows if self.rows else 0.0
 
     @property
     def is_empty(self) -> bool:
@@ -60,7 +72,7 @@ class Known(NamedTuple):
         return not self.counts and not len(self.numbers)
 
 
-def read_known(column: DriftColumn, reader: ColumnReader) -> Known:
+def read_known(column: DriftColumn, reader: ValueReader) -> Known:
     """Read the values of *column* as drift compares them.
 
     Raises:
@@ -74,6 +86,23 @@ def read_known(column: DriftColumn, reader: ColumnReader) -> Known:
     numbers = to_numbers(column, reader.column(name))
     finite = np.isfinite(numbers)
     return Known(reader.rows, numbers if finite.all() else numbers[finite], {})
+
+
+def read_codes(column: DriftColumn, reader: ValueReader) -> np.ndarray:
+    """Read a categorical column's known values in the order of the rows, each as a number for its category.
+
+    Raises:
+        InvalidInput: It holds no categories.
+    """
+    values, places = reader.code_values(column.name)
+    numbers: dict[str, int] = {}
+    texts = to_texts(column, values)
+    codes = np.array(
+        [-1 if text is None else numbers.setdefault(text, len(numbers)) for text in texts], dtype=np.int64
+    )
+    found = codes[places] if len(codes) else np.array([], dtype=np.int64)
+    known: np.ndarray = found[found >= 0]
+    return known
 
 
 def to_numbers(column: DriftColumn, values: np.ndarray) -> np.ndarray:

@@ -114,7 +114,7 @@ def _run(
 
     _register(scores)
     methods = {column.name: METHODS[column.method][0] for column in columns}
-    thresholds = {column.name: column.threshold for column in columns}
+    thresholds = {column.name: scores[column.name].threshold for column in columns}
     count = DriftedColumnsCount(
         columns=list(methods),
         drift_share=share,

@@ -15,6 +15,7 @@ from evertrain.canonical import canonical_json
 from evertrain.columns import InputSpec, encode_inputs, input_names
 from evertrain.config import PipelineConfig
 from evertrain.datasets import Ingested, read_side, to_columns
+from evertrain.datasets.stored_rows import reference_rows
 from evertrain.drift import plan_drift
 from evertrain.errors import BundleRefused, ModelFailed, TrainingError
 from evertrain.native import load_native, native_runner
@@ -75,13 +76,14 @@ def package(
     packed = pack_model(pipeline, data, trained.signature, encode_inputs(features, held_out), tolerance)
     golden = make_golden(features, held_out, packed.run, tolerance)
     learnt = _read_columns(config, ingested, store, "train", features)
+    plan = plan_drift(features, reference_rows(store, ingested.snapshot))
     files = {
         MODEL_FILES[packed.runtime]: packed.data,
         "signature.json": canonical_json(trained.signature.model_dump(mode="json")),
         "golden.json": canonical_json(golden.model_dump(mode="json")),
         "statistics.json": canonical_json(describe_features(features, learnt)),
         "provenance.json": canonical_json({**_versions(trained.estimator), **provenance}),
-        DRIFT: canonical_json(plan_drift(features).model_dump(mode="json")),
+        DRIFT: canonical_json(plan.model_dump(mode="json")),
         SERVING: canonical_json(plan_serving(config).model_dump(mode="json")),
     }
     return BundleRef(

@@ -10,27 +10,40 @@ DRIFT = """{% extends "frame" %}{% block body %}
 
 <h2>Columns</h2>
 {% if columns %}<p class="soft">Scores are of all rows; a column drifted where its score reaches its
-threshold, or where one side alone has values. The furthest come first.
+threshold, or where one side alone has values. A threshold is 0.1 or what so many unchanged rows seldom reach,
+all columns together; <em>chance</em> is how seldom they reach the score. The furthest come first.
 <span class="mark"><span class="key reference"></span> reference</span>
 <span class="mark"><span class="key current"></span> current</span> (what lies far out stands in the outermost
 bins).</p>
 <div class="scroll"><table>
 <tr><th>column</th><th>verdict</th><th class="number">score</th><th class="number">threshold</th>
-<th>missing</th><th></th></tr>
+<th class="number">chance</th><th>missing</th><th></th></tr>
 {% for column in columns %}<tr>
 <td>{{ column.name | short }}<br><small>{{ methods[column.method] }}</small></td>
 {% if column.score is none %}<td class="mark {{ 'bad' if column.drifted else 'quiet' }}">
 {{- "✗ drifted" if column.drifted else "– not told" }}</td>
-<td colspan="3">{{ column.reason | short }}</td>
+<td colspan="4">{{ column.reason | short }}</td>
 {% else %}<td class="mark {{ 'bad' if column.drifted else 'good' }}">
 {{- "✗ drifted" if column.drifted else "✓ steady" }}</td>
 <td class="number">{{ "%.4g" | format(column.score) }}</td>
 <td class="number">{{ "%.4g" | format(column.threshold) }}</td>
+<td class="number">{{ chances.get(column.name, "") }}</td>
 <td class="name">{{ "{:.1%}".format(column.missing_reference_share) }} →
 {{ "{:.1%}".format(column.missing_current_share) }}</td>{% endif %}
 <td>{{ pictures.get(column.name, "") | safe }}</td></tr>
 {% endfor %}</table></div>{% if unlisted %}<p class="soft">… and {{ unlisted }} more.</p>{% endif %}
 {% else %}<p>No column was compared.</p>{% endif %}
+
+{% if answers %}<h2>What the champion answers</h2>
+<p><span class="mark {{ answers.tone }}">{{ answers.verdict }}</span> {{ answers.words | short }}</p>
+{{ answers.picture | safe }}{% endif %}
+
+{% if quality %}<h2>Quality of the data</h2>
+<p class="soft">Values that went missing, and values that no reference row has; an alert is what chance
+doesn't explain, of 1% of the rows or more. None of it counts as drift.</p>
+<ul>{% for finding in quality %}<li><span class="mark {{ 'bad' if finding.alert else 'quiet' }}">
+{{- "✗ alert" if finding.alert else "– told" }}</span> {{ finding.words | short }}</li>{% endfor %}</ul>
+{% if unlisted_quality %}<p class="soft">… and {{ unlisted_quality }} more.</p>{% endif %}{% endif %}
 
 {% if labels %}<h2>The newest labels</h2>
 <dl>{% for name, value in labels %}<dt>{{ name }}</dt><dd>{{ value | short }}</dd>{% endfor %}</dl>{% endif %}

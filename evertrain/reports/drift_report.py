@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MOST_COLUMNS = 800
 MOST_PICTURES = 150
 MOST_SLICES = 60
+MOST_FINDINGS = 100
 METHODS = {"wasserstein": "Wasserstein distance (normed)", "jensenshannon": "Jensen-Shannon distance"}
 RETRAINS = {
     "none": "No retrain",
@@ -53,7 +54,11 @@ def render_drift(config: PipelineConfig, outcome: DriftOutcome, *, evidently: st
         columns=columns,
         unlisted=len(outcome.columns) - len(columns),
         pictures={column.name: shape_svg(column.shape, column.name) for column in drawn if column.shape},
+        chances={column.name: _spell_chance(column) for column in columns},
         methods=METHODS,
+        answers=_tell_answers(outcome.predictions) if outcome.predictions else None,
+        quality=outcome.quality[:MOST_FINDINGS],
+        unlisted_quality=len(outcome.quality[MOST_FINDINGS:]),
         labels=tuple(_tell_labels(outcome)),
         **_tell_realised(outcome.realised),
         facts=tuple(_tell_facts(config, outcome)),
@@ -65,6 +70,26 @@ def _furthest_first(column: ColumnDrift) -> tuple[bool, float, str]:
     if column.score is None:
         return not column.drifted, -inf, column.name
     return False, -column.score / column.threshold, column.name
+
+
+def _spell_chance(column: ColumnDrift) -> str:
+    chance = column.p_value
+    if chance is None:
+        return ""
+    return "< 0.0001" if chance < 0.0001 else f"{chance:.2g}"
+
+
+def _tell_answers(found: ColumnDrift) -> dict[str, str]:
+    if found.score is None:
+        reason = f"{found.name}: {found.reason}"
+        return {"tone": "quiet", "verdict": "– not told", "words": reason, "picture": ""}
+    return {
+        "tone": "bad" if found.drifted else "good",
+        "verdict": "✗ drifted" if found.drifted else "✓ steady",
+        "words": f"{found.name}: {METHODS[found.method]} {found.score:.4g} from what it answered on its "
+        f"held-out rows; {found.threshold:.4g} would be drift. It counts as no column.",
+        "picture": shape_svg(found.shape, found.name) if found.shape is not None else "",
+    }
 
 
 def _headline(outcome: DriftOutcome) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from evertrain.reports.backtest_page import BACKTEST
 from evertrain.reports.drift_page import DRIFT
+from evertrain.reports.pipeline_page import PIPELINE
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d2129; --soft: #5c6470; --line: #d9dde3; --page: #ffffff;
@@ -45,7 +47,7 @@ svg text { font-family: system-ui, "Segoe UI", "DejaVu Sans", sans-serif !import
 FRAME = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{{ title }}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<style>{{ style | safe }}</style></head>
+<style>{{ style | safe }}{% block style %}{% endblock %}</style></head>
 <body>
 {% block body %}{% endblock %}
 </body></html>
@@ -149,7 +151,7 @@ its answers.</p>
 
 
 def render_page(name: str, **values: Any) -> str:
-    """Set *values* into the template *name* (``run``, ``demo`` or ``drift``); all of them are escaped.
+    """Set *values* into the template *name*, such as ``run``; all of them are escaped.
 
     Only what the template itself marks as safe, our own style sheet and pictures, stands as it is.
     """
@@ -157,11 +159,25 @@ def render_page(name: str, **values: Any) -> str:
 
     pages = Environment(
         autoescape=True,
-        loader=DictLoader({"frame": FRAME, "run": RUN, "demo": DEMO, "drift": DRIFT}),
+        loader=DictLoader(
+            {
+                "frame": FRAME,
+                "run": RUN,
+                "demo": DEMO,
+                "drift": DRIFT,
+                "backtest": BACKTEST,
+                "pipeline": PIPELINE,
+            }
+        ),
         undefined=StrictUndefined,
         trim_blocks=True,
     )
-    pages.filters |= {"short": _shorten, "estimate": spell_estimate, "moment": _spell_moment}
+    pages.filters |= {
+        "short": _shorten,
+        "estimate": spell_estimate,
+        "moment": _spell_moment,
+        "day": _spell_day,
+    }
     pages.tests["web"] = _is_web_address
     return pages.get_template(name).render(style=STYLE, **values)
 
@@ -173,6 +189,10 @@ def spell_estimate(estimate: Any) -> str:
 
 def _spell_moment(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def _spell_day(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d}"
 
 
 def _shorten(value: object) -> str:

@@ -34,6 +34,7 @@ def markdown_check(outcome: DriftOutcome, run_url: str | None = None) -> str:
         _spell_labels(outcome),
         "\n".join(f"- {escape(note)}" for note in outcome.notes),
         _spell_columns(outcome),
+        _spell_answers(outcome),
         f"{outcome.rows.current:,} rows beside {outcome.rows.reference:,} that version {outcome.champion} "
         "is held against.",
         f"[The retrain in MLflow]({one_line(run_url)})" if run_url else "",
@@ -78,6 +79,18 @@ def _spell_columns(outcome: DriftOutcome) -> str:
     ]
     head = f"{outcome.share:.0%} of the columns drifted; {outcome.max_share:.0%} may."
     return f"{head}\n\n{spell_table(['column', 'method', 'score', 'threshold', ''], rows)}"
+
+
+def _spell_answers(outcome: DriftOutcome) -> str:
+    lines = []
+    found = outcome.predictions
+    if found is not None:
+        moved = f"{spell_number(found.score)} of {spell_number(found.threshold)} {_mark(found.drifted)}"
+        told = escape(found.reason) if found.reason else moved
+        lines.append(f"- Predictions: {escape(found.name)}: {told}")
+    alerts = [each for each in outcome.quality if each.alert][:MOST_COLUMNS]
+    lines += [f"- Quality ❗ {escape(each.words)}" for each in alerts]
+    return "\n".join(lines)
 
 
 def _nearness(column: ColumnDrift) -> float:

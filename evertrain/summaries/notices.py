@@ -16,6 +16,7 @@ from evertrain.summaries.markdown import one_line, spell_number
 
 MOST_CHARACTERS = 600
 MOST_COLUMNS = 20
+MOST_ALERTS = 3
 DATA_REFUSED = 3
 TRAIN_TITLES = {
     "promoted": "version {version} promoted",
@@ -65,8 +66,9 @@ def tell_check(outcome: DriftOutcome, subject: Subject) -> Notice:
     retrained = RETRAIN_TITLES.get(outcome.retrain, f"retrain: {outcome.retrain}")
     if trained:
         retrained = f"retrained: version {trained.version} {trained.decision}"
-    summary = outcome.model_dump(mode="json", exclude={"columns", "train"})
+    summary = outcome.model_dump(mode="json", exclude={"columns", "predictions", "quality", "train"})
     summary["drifted_columns"] = [column.name for column in outcome.columns if column.drifted][:MOST_COLUMNS]
+    summary["quality_alerts"] = _quality_alerts(outcome)
     summary["train"] = trained and _train_summary(trained)
     wants_train = outcome.train is None and outcome.decision == "drifted"
     return _notice(
@@ -207,9 +209,14 @@ def _drift_lines(outcome: DriftOutcome) -> list[str]:
     if outcome.share is not None:
         said = f"{outcome.share:.0%} of the columns drifted, {outcome.max_share:.0%} may: {listed}"
         lines.append(_shorten(said))
+    lines += [_shorten(f"Quality: {told}") for told in _quality_alerts(outcome)]
     if outcome.failure:
         lines.append(f"The retrain failed: {_shorten(outcome.failure.message)}")
     return lines
+
+
+def _quality_alerts(outcome: DriftOutcome) -> list[str]:
+    return [found.words for found in outcome.quality if found.alert][:MOST_ALERTS]
 
 
 def _train_summary(outcome: TrainOutcome) -> dict[str, Any]:

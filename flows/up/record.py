@@ -12,6 +12,7 @@ from typing import Any
 
 from evertrain.errors import ServiceError
 from evertrain.liveness import ProcessIdentity, identify_process, is_running
+from evertrain.settings import Settings
 
 FILE = "up.json"
 LOCK = "up.lock"
@@ -79,6 +80,12 @@ def find_up(home: Path) -> UpRecord | None:
     except (OSError, ValueError, TypeError, KeyError):
         return None
     return record if is_running(record.process) else None
+
+
+def service_address(settings: Settings) -> str | None:
+    """Where people open the inference service that an ``up`` of this home runs; None where none does."""
+    up = find_up(settings.home)
+    return up.addresses.get("service") if up else None
 
 
 def _taken(home: Path) -> str:

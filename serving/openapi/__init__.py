@@ -26,6 +26,8 @@ from serving.problems import (
     MEDIA_TYPE,
     MODEL_FAILED,
     NO_KEY,
+    NO_REPORT,
+    NO_STORE,
     NOT_JSON,
     NOT_KEPT,
     NOT_READY,
@@ -122,6 +124,7 @@ _METRICS_ANSWER: Responses = {
 _PAGE: Responses = {
     200: {"description": "The page", "content": {"text/html": {"schema": {"type": "string"}}}}
 }
+_REPORT = _PAGE | _DOOR | describe_problems(NO_REPORT, NO_STORE)
 _READY = describe_problems(NOT_READY)
 _LOOKS: dict[str, Responses] = {
     "/": _PAGE | _DOOR,
@@ -139,6 +142,10 @@ _LOOKS: dict[str, Responses] = {
     "/v2/models/{name}/versions/{version}/ready": _ok(_json("It answers", FLAG)) | _MODEL_MISSING | _DOOR,
     "/v1/models": _ok(_json("Their names", MODEL_NAMES)) | _DOOR,
     "/v1/models/{name}": _ok(_json("It answers", FLAG)) | _MODEL_MISSING | _DOOR,
+    "/reports": _PAGE | _DOOR,
+    "/reports/{name}": {307: {"description": "To the page"}} | _DOOR | describe_problems(UNKNOWN_MODEL),
+    "/reports/{name}/": _REPORT,
+    "/reports/{name}/{page}": _REPORT,
 }
 
 

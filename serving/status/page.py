@@ -26,7 +26,8 @@ _HEAD = f"""<!DOCTYPE html>
 <style>{STYLE}</style></head>
 <body>
 """
-_FOOT = """<footer><a href="/docs">How to ask</a> · <a href="/metrics">Metrics for Prometheus</a></footer>
+_FOOT = """<footer><a href="/reports">Reports</a> · <a href="/docs">How to ask</a> ·
+<a href="/metrics">Metrics for Prometheus</a></footer>
 </body></html>
 """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,9 +22,15 @@ from evertrain.rollout.reports import (
     spell_report,
 )
 from evertrain.settings import read_settings
-from evertrain.storage import attach_store
+from evertrain.storage import Store, attach_store
+from serving.prediction_log.parts import make_answer_parts, make_label_parts
 
-pytestmark = [pytest.mark.slow, pytest.mark.flow, pytest.mark.xdist_group("prefect")]
+pytestmark = [
+    pytest.mark.timeout(900),
+    pytest.mark.slow,
+    pytest.mark.flow,
+    pytest.mark.xdist_group("prefect"),
+]
 PAGE = Path(__file__).parents[2] / "docs" / "release.md"
 COUNTS = ArmCounts(1_000)
 
@@ -38,17 +45,39 @@ def commands() -> Iterator[tuple[list[str], int]]:
             yield words[1:], int(remark or 0)
 
 
+def log_arms(store: Store) -> None:
+    """Log what callers of both arms were answered just now, and what came of it: b was always right."""
+    now = time.time()
+    model = {"model": "loans", "bundle": "d" * 64, "pipeline": "loans", "version": 1}
+    model |= {"features": [["income", "numeric", "float"]], "classes": ["No", "Yes"]}
+    answers, labels = [model], []
+    for number in range(400):
+        arm, happened = "ab"[number % 2], ("No", "Yes")[number // 2 % 2]
+        chance = 0.5 if arm == "a" else 0.9 if happened == "Yes" else 0.1
+        asked = {"of": "loans", "arm": arm, "id": f"r{number}", "entity": None, "at": now, "seconds": 0.002}
+        given = {"columns": [[1.0]], "labels": [happened], "scores": [[1 - chance, chance]]}
+        answers.append(asked | given)
+        labels.append({"pipeline": "loans", "id": f"r{number}/0", "label": happened, "at": now})
+    segment = "0" * 20 + "-0123456789ab"
+    for key, part in (*make_answer_parts(segment, answers), *make_label_parts(segment, labels)):
+        assert store.put_if_absent(key, part)
+
+
 @pytest.fixture
 def service(home: Path) -> Iterator[None]:
-    """A process of the service that reports good counts of whatever rollout there is."""
+    """A process of the service: it reports good counts of whatever rollout there is, and logs its arms."""
     stopping = threading.Event()
     store = attach_store(read_settings().store)
+    logged: set[int] = set()
 
     def report() -> None:
         journal = open_journal(store, "loans", "service")
         while not stopping.wait(0.1):
             state = journal.read()[1]
             rollout = state.rollout
+            if rollout and rollout.kind == "ab" and rollout.number not in logged:
+                logged.add(rollout.number)
+                log_arms(store)
             steps = {
                 step: StepCounts(percent / 100, ArmCounts(round(1_000 * (100 - percent) / percent)), COUNTS)
                 for step, percent in enumerate(rollout.steps if rollout else ())
@@ -79,10 +108,11 @@ def test_the_page_s_commands_do_what_it_says(
         assert evertrain(*typed) == code, typed
         ran += 1
 
-    assert ran >= 14
+    assert ran >= 16
     store = attach_store(read_settings().store)
     entries = open_journal(store, "loans", "test").read()[0]
     kinds = [entry.kind for entry in entries]
-    assert (kinds.count("promoted"), kinds.count("rolled_back"), kinds.count("rollout_ended")) == (6, 2, 1)
+    assert (kinds.count("promoted"), kinds.count("rolled_back"), kinds.count("rollout_ended")) == (7, 2, 1)
+    assert kinds.count("rollout_judged") == 1
     assert kinds.count("rollout_stepped") == 3
     assert (kinds.count("awaiting_approval"), kinds.count("approved")) == (1, 1)

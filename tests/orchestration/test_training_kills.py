@@ -20,7 +20,7 @@ Write = Callable[..., Path]
 Train = Callable[..., int]
 
 ROOT = Path(__file__).parents[2]
-STEPS = ("ingest", "validate", "train", "package", "evaluate", "register", "promote", "report")
+STEPS = ("ingest", "validate", "train", "package", "evaluate", "register", "promote", "report", "page")
 POINTS = (
     *(f"after-{step}" for step in STEPS),
     "tracking-before-finish",

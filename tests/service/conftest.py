@@ -25,6 +25,7 @@ from serving.app import create_app
 from serving.connections import Patience
 from serving.fleet import Fleet, Served
 from serving.guard import KeyRing
+from serving.recorder import Recorder
 from serving.scoring import Limits
 from serving.watcher import Watcher
 from tests.service.constant_onnx import constant_onnx
@@ -186,12 +187,14 @@ def run_server(
     limits: Limits | None = None,
     keys: KeyRing | None = None,
     patience: Patience | None = None,
+    recorder: Recorder | None = None,
+    store: Store | None = None,
 ) -> Iterator[str]:
     """Run a real uvicorn in a thread on a free port; gives its address."""
     from serving.server import listening
     from serving.worker import make_server
 
-    server = make_server(fleet, limits, keys, patience=patience)
+    server = make_server(fleet, limits, keys, patience=patience, recorder=recorder, store=store)
     with listening("127.0.0.1", 0) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

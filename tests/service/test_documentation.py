@@ -68,6 +68,10 @@ def test_every_route_is_described(described):
         ("/v2/models/{name}/versions/{version}/ready", "get"),
         ("/v2/models/{name}/infer", "post"),
         ("/v2/models/{name}/versions/{version}/infer", "post"),
+        ("/reports", "get"),
+        ("/reports/{name}", "get"),
+        ("/reports/{name}/", "get"),
+        ("/reports/{name}/{page}", "get"),
     } == routes
 
 

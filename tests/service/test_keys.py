@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import itertools
 import random
 from urllib.parse import quote
@@ -148,6 +149,26 @@ def test_a_key_may_come_in_either_header(app, keys, keys_file):
         [(b"x-api-key", key)],
     ):
         assert ask(guarded, "GET", "/metrics", headers)[0] == 200
+
+
+def basic(key, name="someone"):
+    return (b"authorization", b"Basic " + base64.b64encode(f"{name}:{key}".encode()))
+
+
+def test_a_browser_that_wants_a_page_is_asked_for_the_key(app, keys, keys_file):
+    """Where it looks at pages alone: it sends what was typed once with all that others make it send, too."""
+    door, page = Guard(app, KeyRing(keys_file)), (b"accept", b"text/html,*/*;q=0.8")
+    status, headers = ask(door, "GET", "/", [page])
+    assert (status, b"Basic" in headers[b"www-authenticate"]) == (401, True)
+    assert ask(door, "GET", "/", [page, basic(keys["read"])])[0] == 200
+    for typed in (basic("wrong"), basic(""), (b"authorization", b"Basic ?"), (b"authorization", b"Basic")):
+        assert ask(door, "GET", "/", [page, typed])[0] == 401
+
+    status, headers = ask(door, "GET", "/metrics")
+    assert (status, b"Basic" in headers[b"www-authenticate"]) == (401, False)
+    assert ask(door, "GET", "/metrics", [basic(keys["read"])])[0] == 401
+    sent = [page, basic(keys["predict"])]
+    assert ask(door, "POST", "/models/flights/invocations", sent)[0] == 401
 
 
 def _spellings():

@@ -90,6 +90,18 @@ def test_a_check_is_told_to_the_minute_and_claims_no_retrain_of_others(journal: 
     assert row.what == "drifted as of 2024-07-16 00:00 in generation 2: retrain called for"
 
 
+def test_a_look_that_counts_is_told_with_why_nothing_was_done(journal: ReleaseJournal) -> None:
+    """Who reads the journal sees which checks spent a look at regret, and what held each back."""
+    check = PastCheck(as_of="2024-07-16T00:00:00+00:00", generation=2, triggers=("regret",))
+    why = "did nothing, because 1 of the last 1 checks fired, 2 must"
+    journal.append(decide_checked("drifted", check, {}, lambda _: ("unconfirmed", why, True)))
+
+    row = show(journal)[-1]
+
+    assert row.what.endswith("in generation 2: retrain unconfirmed; a look at regret that counts")
+    assert row.why == why
+
+
 def test_an_entry_that_the_fold_ignores_says_so(journal: ReleaseJournal) -> None:
     """A late writer's entry is shown, as ignored, with the reason; the verdict on the whole names it."""
     last = journal.read()[0][-1]

@@ -14,6 +14,7 @@ from evertrain.bundles import check_golden, load_bundle
 from evertrain.columns import encode_inputs, input_names
 from evertrain.config import PipelineConfig
 from evertrain.datasets import Ingested, ingest, read_side, to_columns
+from evertrain.datasets.stored_rows import reference_rows
 from evertrain.drift import plan_drift
 from evertrain.errors import BundleRefused, TrainingError
 from evertrain.native import as_frame, load_native
@@ -123,7 +124,10 @@ def test_a_bundle_remembers_where_it_comes_from(classifier: Run, packed: BundleR
     assert {"python", "scikit-learn", "skl2onnx", "onnxruntime"} <= bundle.provenance.keys()
     assert list(bundle.statistics) == sorted(["x", "flag", "c", "when"])
     assert bundle.statistics["x"]["missing_share"] > 0
-    assert bundle.drift == plan_drift(bundle.signature.features)
+    learnt = reference_rows(classifier.store, classifier.ingested.snapshot)
+    assert bundle.drift is not None
+    assert bundle.drift == plan_drift(bundle.signature.features, learnt)
+    assert all(column.curve is not None for column in bundle.drift.columns)
     assert bundle.serving == plan_serving(classifier.config)
     assert bundle.signature == classifier.trained.signature
 

@@ -15,6 +15,7 @@ from evertrain.drift_records import (
     DriftShape,
     Failure,
     PerformanceMeasured,
+    QualityFinding,
     RegretMeasured,
 )
 from evertrain.reports.drift_plots import shape_svg
@@ -158,7 +159,8 @@ def test_a_retrain_and_the_newest_labels_are_told(trained: Any) -> None:
     assert "Retrained: 24h must pass" in text
     assert "Version 4 was held: too close" in text
     assert "r2 0.61 on 880 rows, 0.66 when it was held out: fell by more than 0.03" in text
-    assert "gain +0.05 (-0.01 to +0.1), not surely above 0.01" in text
+    assert "gain +0.05 (-0.01 to +0.1), not surely above 0.01; it learnt from 4,000 rows" in text
+    assert "counts; each of 104 that may count in a year is judged at 0.9995" in text
     assert "4,000 rows: the 14d before the current rows" in text
 
 
@@ -212,3 +214,42 @@ def test_a_long_category_is_cut_and_kept_in_its_title() -> None:
     svg = shape_svg(shape, "x")
     assert f"{'x' * 15}…" in svg
     assert f"<title>{'x' * 40}</title>" in svg
+
+
+def finding(name: str, *, alert: bool) -> QualityFinding:
+    return QualityFinding(
+        column=name, kind="unseen", reference=0.0, current=0.5, rows=450, alert=alert, examples=(HOSTILE,)
+    )
+
+
+def test_answers_and_quality_have_their_own_places() -> None:
+    """The champion's answers with a picture if they moved, alerts and what is only told; none is a script."""
+    moved = column(HOSTILE, 0.4, shape=NUMBERS, p_value=1e-9)
+    facts = {"quality": (finding("a", alert=True), finding(HOSTILE, alert=False)), "predictions": moved}
+
+    page = render_drift(CONFIG, outcome(column("still", 0.02, p_value=0.3), **facts), evidently=None)
+
+    text = text_of(page)
+    Reader(page)
+    assert "script" not in Reader(page).tags
+    assert page.count("<svg") == 1
+    assert "0.4 from what it answered on its held-out rows; 0.1 would be drift" in text
+    assert "a: 50.00% of the values are a category never seen before" in text
+    assert (text.count("✗ alert"), text.count("– told")) == (1, 1)
+    assert " 0.3 " in text
+    still = column("predicted y", 0.02, p_value=0.4)
+    assert "✓ steady predicted y:" in text_of(
+        render_drift(CONFIG, outcome(predictions=still), evidently=None)
+    )
+    untold = column("predicted y", None, reason="it fails")
+    assert "predicted y: it fails" in text_of(
+        render_drift(CONFIG, outcome(predictions=untold), evidently=None)
+    )
+
+
+def test_a_thousand_findings_leave_the_page_small() -> None:
+    """The first hundred stand there, alerts before the others; the rest is counted."""
+    many = tuple(finding(f"c{place}", alert=place < 5) for place in range(1000))
+    page = render_drift(CONFIG, outcome(quality=many), evidently=None)
+    assert "… and 900 more." in text_of(page)
+    assert len(page) < 200_000
