@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from evertrain.config import PipelineConfig
 from evertrain.errors import SourceError, StorageError
 from evertrain.evaluation.scores import ClassAnswers, ValueAnswers
-from evertrain.realised import Counted, Outcomes, measure_realised, read_outcomes
+from evertrain.realised import Counted, Outcomes, has_labels, measure_realised, read_outcomes
 from evertrain.storage import LocalStore
 from tests.unit.realised.conftest import FEATURES, HOUR, START, Log
 
@@ -203,7 +203,7 @@ def test_a_part_that_cannot_be_read_is_named(log):
         read(log)
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(seed=st.integers(0, 2**32), look=st.floats(1, 40))
 def test_late_labels_give_the_sorted_streams_outcomes_and_none_too_early(tmp_path_factory, seed, look):
     """Late, missing, doubled and out of order: what the sorted stream gives, at any as-of (D9)."""
@@ -263,6 +263,19 @@ def test_realised_metrics_are_told_by_version_arm_and_slice(log):
     assert carriers == [("UA", 300, 180), ("__missing__", 100, 60)]
     assert (found.slices_total, sum(part.rows for part in found.slices)) == (7, 800)
     assert found.version(3) is None
+
+
+def test_a_check_looks_into_the_log_only_where_labels_can_be(log):
+    """Answers alone are no reason to read them; labels of these days are, and so is a source of some."""
+    source = {"type": "files", "uri": "told.csv"}
+    by_id = pipeline({"source": source, "join": "prediction_id", "column": "late"})
+    log.answer("r", [0.5])
+
+    assert not has_labels(log.store, pipeline(), START, START + 7 * DAY)
+    assert has_labels(log.store, by_id, START, START + 7 * DAY)
+    log.tell({"r/0": "No"})
+    assert has_labels(log.store, pipeline(), START, START + 7 * DAY)
+    assert not has_labels(log.store, pipeline(), START + 30 * DAY, START + 37 * DAY)
 
 
 def test_what_cannot_be_measured_is_counted_and_said(log):
