@@ -21,7 +21,7 @@ from evertrain.backtest.pieces import (
     plan_verdict,
     plan_window,
 )
-from evertrain.backtest.strategies import Season, Strategy, Walk, walk
+from evertrain.backtest.strategies import NO_CHAMPION, Season, Strategy, Walk, walk
 from evertrain.backtest_records import StrategyResult
 from evertrain.config import PipelineConfig
 from evertrain.datasets import source_digest
@@ -233,9 +233,10 @@ def _require_champion(results: Sequence[StrategyResult]) -> None:
         return
     last = never.periods[-1]
     kind = TrainingError if last.action == "failed" else DataRefused
+    reason = last.reason.removeprefix(f"{NO_CHAMPION}; ").rstrip(".").replace("--as-of", "--from")
     raise kind(
-        f"No first champion could be had in {len(never.periods)} tries; the last, as of "
-        f"{last.since:%Y-%m-%d}, was {last.action}: {last.reason}. Choose another --from, or mend that."
+        f"No champion could be had in {len(never.periods)} tries; the last, as of {last.since:%Y-%m-%d}, was "
+        f"{last.action}: {reason}. Mend that, or begin later."
     )
 
 

@@ -33,10 +33,11 @@ from evertrain.backtest.standing import Champion, Standing
 from evertrain.backtest_records import StrategyResult, Turn, TurnAction
 from evertrain.config import PipelineConfig
 from evertrain.evaluation import counts_looks
+from evertrain.holdouts import LONGEST_LOOK_BACK
 
 Asked: TypeAlias = tuple[Piece, ...]
 Walk: TypeAlias = Generator[Asked, Sequence[Any], StrategyResult]
-LONGEST_LOOK_BACK = 100
+NO_CHAMPION = "there is no champion yet"
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def _decide(
     strategy: Strategy, season: Season, standing: Standing, place: int
 ) -> Generator[Asked, Any, Wish]:
     if standing.champion is None:
-        return Wish(True, "there is no champion yet", standing)
+        return Wish(True, NO_CHAMPION, standing)
     if strategy.kind == "never":
         return Wish(False, "never retrains", standing)
     if strategy.kind == "every":
