@@ -78,8 +78,8 @@ class LabelReader:
         log = open_log(self._store, self._pipeline, self._labels, since=since, until=now, as_of=now)
         with log as logged:
             outcomes = take_outcomes(logged, is_regression=is_regression)
-            requests = _count_requests(logged)
-        arms = (_take_arm(outcomes, arm, requests.get(arm, 0)) for arm in ARMS)
+            counted = _count_requests(logged)
+        arms = (_take_arm(outcomes, arm, counted.get(arm, 0)) for arm in ARMS)
         return Arms(*arms)
 
     def _read_pairs(self, rollout: Rollout) -> Pairs:
