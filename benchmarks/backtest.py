@@ -19,12 +19,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from measuring.tables import spell_table
+from measuring.tables import spell_table, write_section
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results" / "backtest.json"
 SINCE, UNTIL = "2013-05-01", "2014-01-01"
 LEEWAY = 0.005
+HEAD = ("strategy", "AUC", "Brier", "retrains", "promotions", "training + checks, s")
 SWEEPS = ("drift.regret.min_gain=0.005,0.01,0.02", "drift.current.window=7d,30d")
 
 
@@ -61,6 +62,8 @@ def main() -> None:
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n")
     print(spell_section(kept))
+    write_section("backtest", spell_section(kept))
+    write_section("backtest", spell_months(kept), ROOT / "README.md")
 
 
 def replay(home: str, every: str) -> tuple[float, dict[str, Any]]:
@@ -105,23 +108,39 @@ def judge(strategies: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def spell_section(figures: dict[str, Any]) -> str:
-    """Spell a table from the result file."""
-    head = ("every", "strategy", "AUC", "Brier", "retrains", "promotions", "training + checks, s", "frontier")
+    """Spell benchmarks/README.md's part from the result file."""
     rows = [
-        (
-            every,
-            each["name"],
-            f"{each['metrics']['roc_auc']:.4f}",
-            f"{each['metrics']['brier_score_loss']:.4f}",
-            each["retrains"],
-            each["promotions"],
-            f"{each['train_seconds']:.0f} + {each['check_seconds']:.0f}",
-            "★" if each["frontier"] else "",
-        )
+        (every, *_spell_row(each), "★" if each["frontier"] else "")
         for every, found in figures["every"].items()
         for each in found["strategies"]
     ]
-    return spell_table(head, rows)
+    machine = figures["machine"]
+    seconds = "; ".join(
+        f"every {every}: {found['cold_seconds']:.0f} s, again {found['warm_seconds']:.0f} s"
+        for every, found in figures["every"].items()
+    )
+    return (
+        f"`python benchmarks/backtest.py`, commit {figures['commit']}, {figures['date']}, {machine['cpus']} "
+        f"cores, load {machine['load_1m']} at its end; {seconds}, a sweep of six in it.\n\n"
+        + spell_table(("every", *HEAD, "frontier"), rows)
+    )
+
+
+def spell_months(figures: dict[str, Any]) -> str:
+    """Spell README.md's table from the result file: calendar months, without the sweep."""
+    strategies = figures["every"]["month"]["strategies"]
+    return spell_table(HEAD, [_spell_row(each) for each in strategies if "=" not in each["name"]])
+
+
+def _spell_row(strategy: dict[str, Any]) -> tuple[object, ...]:
+    return (
+        strategy["name"],
+        f"{strategy['metrics']['roc_auc']:.4f}",
+        f"{strategy['metrics']['brier_score_loss']:.4f}",
+        strategy["retrains"],
+        strategy["promotions"],
+        f"{strategy['train_seconds']:.0f} + {strategy['check_seconds']:.0f}",
+    )
 
 
 def ask_git(*arguments: str) -> str:

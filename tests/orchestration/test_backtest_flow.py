@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from evertrain.errors import ConfigError
 from evertrain.settings import read_settings
 from evertrain.storage import open_store
 from flows.launch import TrainingFlow
 from tests.unit.backtest.conftest import BEGIN, write_pipeline
 
-pytestmark = pytest.mark.flow
+pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("prefect")]
 
 
 def test_the_flow_replays_by_tasks_and_then_recalls(
@@ -39,3 +41,12 @@ def test_the_flow_replays_by_tasks_and_then_recalls(
     assert by_processes.strategies == by_tasks.strategies
     kept = {key.split("/")[0] for key in open_store(read_settings().store).list("")}
     assert "journal" not in kept
+
+
+def test_a_cluster_needs_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where DASK_ADDRESS is set and prefect-dask isn't installed, it says what to install."""
+    from flows.backtest import dask_runner
+
+    monkeypatch.setitem(sys.modules, "prefect_dask", None)
+    with pytest.raises(ConfigError, match=r"install evertrain\[dask\], or unset it"):
+        dask_runner("tcp://127.0.0.1:1")

@@ -127,15 +127,3 @@ def test_what_is_wrong_is_told_before_any_work(
     assert code == 2
     assert told in err
     assert not (tmp_path / "home" / "store").exists()
-
-
-def test_a_cluster_needs_its_library(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """Where DASK_ADDRESS is set and prefect-dask isn't installed, it says what to install."""
-    monkeypatch.setitem(__import__("sys").modules, "prefect_dask", None)
-    from evertrain.errors import ConfigError
-    from flows.backtest import dask_runner
-
-    with pytest.raises(ConfigError, match=r"install evertrain\[dask\], or unset it"):
-        dask_runner("tcp://127.0.0.1:1")

@@ -12,7 +12,18 @@ from types import ModuleType
 import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-SCRIPTS = ("batch", "bulk", "conversion", "deploy", "drift", "snapshots", "training", "validation")
+SCRIPTS = (
+    "backtest",
+    "batch",
+    "bulk",
+    "conversion",
+    "deploy",
+    "drift",
+    "false_alarms",
+    "snapshots",
+    "training",
+    "validation",
+)
 Load = Callable[[str], ModuleType]
 
 
@@ -33,6 +44,13 @@ def test_the_readme_tells_what_the_result_file_holds(name: str, load: Load) -> N
     figures = json.loads((BENCHMARKS / "results" / f"{name}.json").read_text())
 
     assert load(name).spell_section(figures) in (BENCHMARKS / "README.md").read_text()
+
+
+def test_the_first_page_s_table_is_a_result_file_too(load: Load) -> None:
+    """What the project's README says of the policy was written by the command that measured it."""
+    figures = json.loads((BENCHMARKS / "results" / "backtest.json").read_text())
+
+    assert load("backtest").spell_months(figures) in (BENCHMARKS.parent / "README.md").read_text()
 
 
 def test_the_readme_tells_every_claim_that_was_proved(load: Load) -> None:
