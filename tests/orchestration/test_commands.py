@@ -150,17 +150,6 @@ def test_check_with_data_warns_of_a_column_that_tells_the_target(
     assert "'written off'" in leakage
 
 
-def test_what_comes_later_is_refused_by_path(champions: Write, evertrain: Run, answer: Answer) -> None:
-    """`train` says "not yet" with the path, exit 2, before any work."""
-    strategy = "promotion.strategy={type: ab, metric: roc_auc}"
-    code = evertrain("train", str(champions()), "--set", strategy, "--json")
-
-    error = answer()["error"]
-    assert code == 2
-    assert "promotion.strategy.type" in error["message"]
-    assert "not yet" in error["message"]
-
-
 def test_a_wrong_option_is_told_as_json_too(home: Path, evertrain: Run, answer: Answer) -> None:
     """A program that asked for JSON gets JSON even where its own call was wrong."""
     code = evertrain("train", "--json", "--nonsense")
