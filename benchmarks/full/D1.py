@@ -33,4 +33,4 @@ def judge(totals: dict[str, int], n: int) -> tuple[int, dict[str, float]]:
 
 
 if __name__ == "__main__":
-    prove("D1", CLAIM, trial, judge, n=60)
+    prove("D1", CLAIM, trial, judge, n=100)

@@ -48,4 +48,4 @@ def judge(totals: dict[str, int], n: int) -> tuple[int, dict[str, float]]:
 
 
 if __name__ == "__main__":
-    prove("D3", CLAIM, trial, judge, n=25)
+    prove("D3", CLAIM, trial, judge, n=50)
