@@ -22,6 +22,7 @@ import pytest
 
 PROGRAMS = Path(sys.executable).parent
 WAIT_SECONDS = 900
+SECOND_SIGNAL_SECONDS = 60
 PIPELINE = """\
 name: {name}
 data:
@@ -92,9 +93,7 @@ class User:
         try:
             yield process
         finally:
-            if process.poll() is None:
-                process.send_signal(signal.SIGINT)
-            process.wait(WAIT_SECONDS)
+            interrupt(process, again=line.startswith("prefect "))
 
     def start_by_form(self, flow: str, **parameters: Any) -> str:
         """Start a run as the form on the deployment's page does; gives its id."""
@@ -157,6 +156,18 @@ def write_days(path: Path) -> None:
         rows = zip(income.round(2), purpose, score, strict=True)
         lines += [f"{date},{amount},{what},{'Yes' if value > 0 else 'No'}" for amount, what, value in rows]
     path.write_text("\n".join(lines) + "\n")
+
+
+def interrupt(process: subprocess.Popen[str], *, again: bool) -> None:
+    """Press Ctrl-C; *again* after a minute, as people do: Prefect's worker now and then waits for ever."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+    if again:
+        try:
+            process.wait(SECOND_SIGNAL_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)
+    process.wait(WAIT_SECONDS)
 
 
 @pytest.fixture(scope="session")
