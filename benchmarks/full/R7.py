@@ -24,7 +24,7 @@ from evertrain.storage import Store
 
 CLAIM = (
     "the controller of a canary under 200 requests a second to two workers is killed at twelve places, "
-    "twenty times each: every request is answered, with nobody watching the canary answers nothing after "
+    "fifteen times each: every request is answered, with nobody watching the canary answers nothing after "
     "3.5 s, the next controller has it in hand within 5 s and walks it to its one end, in one chain"
 )
 RATE, CALLERS = 200, 4
@@ -209,4 +209,4 @@ def judge(totals: dict[str, int], n: int) -> tuple[int, dict[str, float]]:
 
 
 if __name__ == "__main__":
-    prove("R7", CLAIM, trial, judge, n=20)
+    prove("R7", CLAIM, trial, judge, n=15)
