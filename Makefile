@@ -74,7 +74,7 @@ docs:
 # ── what a developer runs ────────────────────────────────────────────────────────────────────────────────
 # loadgroup: tests that share one Prefect server, or one killed run, stay on one worker.
 test: .venv data
-	@$(RUN) pytest -n 3 --dist loadgroup --cov --cov-report= -m "not slow and not full and not services"
+	@$(RUN) pytest -n 2 --dist loadgroup --cov --cov-report= -m "not slow and not full and not services"
 	@$(RUN) coverage report --include="tasks/*,flows/*,serving/*" --skip-covered
 	@$(RUN) coverage report --include="evertrain/*" --skip-covered --fail-under=95
 
