@@ -13,13 +13,13 @@ from evertrain.drift_records import PerformanceMeasured, RegretMeasured
 from evertrain.errors import DataRefused
 from evertrain.evaluation import evaluate
 from evertrain.gates import BeatsChampion
-from evertrain.metrics import METRICS, MetricName
+from evertrain.metrics import MetricName
 from evertrain.policy import look_level, looks_a_year
 from evertrain.progress import step
 from evertrain.records import Evaluation
 from evertrain.runs import StepRecords
 from tasks.check import Check
-from tasks.realised import from_predictions
+from tasks.realised import from_predictions, measure_drop
 from tasks.regret import fit_probe_in_time, probe_records
 from tasks.steps import step_task
 
@@ -77,17 +77,8 @@ def measure_performance_task(check: Check, newest: Ingested) -> PerformanceMeasu
         config = judge_by(check.config, wanted.metric)
         scored = score_newest(check, config, newest, check.bundle(), None)
         value = scored.metrics[wanted.metric].value
-        drop = METRICS[wanted.metric].sign * (holdout - value)
         note.text = f"{wanted.metric} {value:.4f}, {holdout:.4f} when it was held out"
-    return PerformanceMeasured(
-        metric=wanted.metric,
-        value=value,
-        holdout=holdout,
-        drop=drop,
-        max_drop=wanted.max_drop,
-        rows=scored.rows,
-        fired=drop > wanted.max_drop,
-    )
+    return measure_drop(wanted, value, holdout, scored.rows)
 
 
 @step_task("probe regret")

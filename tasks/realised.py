@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from evertrain.config import PerformanceConfig
 from evertrain.drift_records import PerformanceMeasured
 from evertrain.errors import SourceError
 from evertrain.metrics import METRICS
@@ -59,7 +60,11 @@ def realised_performance_task(check: Check, realised: Realised | str | None) -> 
         return "the champion has answered nothing in the newest window"
     if wanted.metric not in part.metrics:
         return "; ".join(part.missing)
-    value = part.metrics[wanted.metric].value
+    return measure_drop(wanted, part.metrics[wanted.metric].value, holdout, part.labelled)
+
+
+def measure_drop(wanted: PerformanceConfig, value: float, holdout: float, rows: int) -> PerformanceMeasured:
+    """Hold a metric's *value*, on so many labelled *rows*, against what it was on the hold-out."""
     drop = METRICS[wanted.metric].sign * (holdout - value)
     return PerformanceMeasured(
         metric=wanted.metric,
@@ -67,6 +72,6 @@ def realised_performance_task(check: Check, realised: Realised | str | None) -> 
         holdout=holdout,
         drop=drop,
         max_drop=wanted.max_drop,
-        rows=part.labelled,
+        rows=rows,
         fired=drop > wanted.max_drop,
     )

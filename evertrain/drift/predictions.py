@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evertrain.drift.judging import judge
-from evertrain.drift.scoring import score_column
+from evertrain.drift.scoring import score_column, untold
 from evertrain.drift_records import JENSEN_SHANNON, THRESHOLD, WASSERSTEIN, ColumnDrift, DriftColumn
 from evertrain.errors import InvalidInput, ModelFailed
 from evertrain.predictions import Prediction, join_predictions
@@ -73,13 +73,13 @@ def measure_predictions(
     sides: list[Answers] = []
     for side, reader in (("held-out", held_out), ("current", current)):
         if not reader.rows:
-            return _untold(column, f"there are no {side} rows")
+            return untold(column, f"there are no {side} rows")
         try:
             sides.append(Answers(column.name, _tell(bundle.signature, _answer(bundle, reader, seed))))
         except InvalidInput as cause:
-            return _untold(column, f"the champion can't answer the {side} rows: {cause.message}")
+            return untold(column, f"the champion can't answer the {side} rows: {cause.message}")
         except ModelFailed as cause:
-            return _untold(column, f"the champion fails on the {side} rows: {cause.message}")
+            return untold(column, f"the champion fails on the {side} rows: {cause.message}")
     reference, newest = sides
     (drift,) = judge([score_column(column, reference, newest, columns=1)])
     return drift
@@ -125,14 +125,3 @@ def _tell(signature: Signature, answers: Prediction) -> np.ndarray:
     if _is_binary(signature) and answers.probabilities is not None:
         return answers.probabilities[:, 1].astype(np.float64)
     return np.array([spell_category(label) for label in answers.labels(signature)], dtype=object)
-
-
-def _untold(column: DriftColumn, reason: str) -> ColumnDrift:
-    return ColumnDrift(
-        name=column.name,
-        method=column.method,
-        score=None,
-        threshold=column.threshold,
-        drifted=False,
-        reason=reason,
-    )

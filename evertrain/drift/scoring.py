@@ -62,7 +62,7 @@ def score_column(column: DriftColumn, reference: ValueReader, current: ValueRead
             found.append(read_known(column, reader))
         except InvalidInput as cause:
             # What was learnt from, and now is gone or something else, moved further than any score tells.
-            return Scored(_untold(column, f"in the {side} rows {cause.message}", side == "current"))
+            return Scored(untold(column, f"in the {side} rows {cause.message}", side == "current"))
     curve = column.curve or make_curve(column, reference, found[0])
     block = curve.block if curve else 1
     quality = tuple(find_quality(column, *found, block=block, columns=columns))
@@ -71,11 +71,11 @@ def score_column(column: DriftColumn, reference: ValueReader, current: ValueRead
     if empty:
         vanished = len(empty) == 1 and all(known.rows for known in found)
         reason = f"there is no value in the {' and '.join(empty)} rows"
-        return Scored(_untold(column, reason, vanished, **missing), quality=quality)
+        return Scored(untold(column, reason, vanished, **missing), quality=quality)
     score = _score(column, *found)
     if curve is None or not np.isfinite(score):
         reason = "its numbers are too large to be compared"
-        return Scored(_untold(column, reason, False, **missing), quality=quality)
+        return Scored(untold(column, reason, False, **missing), quality=quality)
     at = at_size(curve, *(known.known for known in found))
     chance = chance_of(score, at)
     draw = shape_categories if column.kind == "categorical" else shape_numbers
@@ -101,7 +101,8 @@ def _score(column: DriftColumn, reference: Known, current: Known) -> float:
     return jensen_shannon(*sides)
 
 
-def _untold(column: DriftColumn, reason: str, drifted: bool = False, **missing: float) -> ColumnDrift:
+def untold(column: DriftColumn, reason: str, drifted: bool = False, **missing: float) -> ColumnDrift:
+    """A column that has no score, and why; *missing* are its shares of missing values."""
     return ColumnDrift(
         name=column.name,
         method=column.method,

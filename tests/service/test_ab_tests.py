@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
-from contextlib import contextmanager, suppress
 
 import httpx
 import pytest
 
-from evertrain.claims import claim
 from evertrain.release import decide_registered, open_journal
 from evertrain.release.rollouts import decide_rollout_started
-from evertrain.rollout.controller import RolloutController
 from evertrain.rollout.label_watch import LabelWatch
 from evertrain.rollout.labelled_rows import LabelReader
 from serving.fleet import Fleet
@@ -21,16 +17,13 @@ from serving.prediction_log.recorder import PredictionLog
 from serving.prediction_log.shipper import ship
 from serving.reporter import Reporter
 from serving.watcher import Watcher
+from tests.service.test_challengers import controlled
 
 BOUND_SECONDS = 60
 GUARDRAILS = {"max_error_rate": 0.01, "max_p99_ratio": 50.0}
 NEAR = {"distance": 7, "carrier": "UA", "night flight": None, "departs": None}
 STABLE, CHALLENGER = 0.25, 0.75
 """What each model takes the chance of Yes for, whatever it is asked."""
-
-
-class EndedByTest(Exception):
-    """Ends a controller between two looks."""
 
 
 def begin(store, challenger):
@@ -43,30 +36,11 @@ def begin(store, challenger):
     return journal
 
 
-@contextmanager
 def judged(store, journal):
     """A controller that reads the labels as they are in the store, until the rollout or the block ends."""
-    over = threading.Event()
-
-    def sleep(seconds):
-        if over.wait(seconds):
-            raise EndedByTest
-
-    def walk():
-        reader = LabelReader(store, "flights", None, lambda version: journal.read()[1].versions[version])
-        # Half a minute between two reads is a second here.
-        watch = LabelWatch(reader, lambda: 30 * time.monotonic())
-        with watch, suppress(EndedByTest), claim(journal, store, "rollout") as held:
-            RolloutController(journal, store, fence=held.number, sleep=sleep, labels=watch).run()
-
-    thread = threading.Thread(target=walk)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join(BOUND_SECONDS)
-        assert not thread.is_alive()
+    reader = LabelReader(store, "flights", None, lambda version: journal.read()[1].versions[version])
+    # Half a minute between two reads is a second here.
+    return controlled(store, LabelWatch(reader, lambda: 30 * time.monotonic()))
 
 
 def ask(client, number):

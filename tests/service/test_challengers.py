@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 
 import httpx
 import pytest
@@ -58,8 +58,11 @@ def replicas(store, serve, count):
 
 
 @contextmanager
-def controlled(store):
-    """A controller that walks the rollout in a thread, until it has ended or the block does."""
+def controlled(store, labels=None):
+    """A controller that walks the rollout in a thread, until it has ended or the block does.
+
+    *labels* is what watches late labels for it, where any do.
+    """
     over = threading.Event()
 
     def sleep(seconds):
@@ -68,8 +71,9 @@ def controlled(store):
 
     def walk():
         journal = open_journal(store, "flights", "controller")
-        with suppress(EndedByTest), claim(journal, store, "rollout") as held:
-            RolloutController(journal, store, fence=held.number, sleep=sleep).run()
+        watching = labels or nullcontext()
+        with watching, suppress(EndedByTest), claim(journal, store, "rollout") as held:
+            RolloutController(journal, store, fence=held.number, sleep=sleep, labels=labels).run()
 
     thread = threading.Thread(target=walk)
     thread.start()
