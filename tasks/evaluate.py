@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from evertrain.bundles import Bundle, load_bundle
-from evertrain.datasets import read_side, to_columns
-from evertrain.evaluation import counts_looks, evaluate, judge, time_candidate
+from evertrain.evaluation import counts_looks, judge
+from evertrain.evaluation.held_out import gather_evidence, read_held_out
 from evertrain.holdouts import identity_columns, take_look
 from evertrain.progress import step
-from evertrain.records import BundleRef, GateEvidence, Judgement
+from evertrain.records import BundleRef, Judgement
 from evertrain.release.lifecycle import PipelineState
 from tasks.artifacts import show_judgement
 from tasks.run import Run
@@ -49,50 +49,24 @@ def judge_candidate(run: Run, ref: BundleRef, state: PipelineState) -> Judgement
     """Score both bundles on the labelled held-out rows and ask the gates."""
     candidate = load_bundle(run.pipeline.store, ref.digest)
     champion = load_champion(run, state)
-    target = run.config.data.target
-    snapshot = run.ingested.snapshot
-    names = [column.name for column in snapshot.columns]
-    wanted = wanted_columns(run, names, candidate, champion)
-    table = read_side(run.pipeline.store, snapshot, "holdout", target=target, columns=wanted)
-    columns = to_columns(table, wanted)
+    snapshot, data = run.ingested.snapshot, run.config.data
+    identity = identity_columns([column.name for column in snapshot.columns], data)
+    bundles = [candidate, champion[1] if champion else None]
+    shown = [*run.config.evaluation.slices, *identity]
+    rows = read_held_out(run.pipeline.store, snapshot, data.target, bundles, shown)
     look = None
     if champion is not None and counts_looks(run.config):
-        rows = {name: columns[name] for name in identity_columns(names, run.config.data)}
-        look = take_look(run.pipeline.store, state, run.key, rows)
-    evaluation = evaluate(
-        run.config,
-        candidate,
-        champion,
-        columns,
-        to_columns(table, [target])[target],
-        run.ingested.classes,
-        seed=run.config.training.seed,
-        look=look.number if look else None,
-    )
-    evidence = GateEvidence(
-        evaluation=evaluation,
-        latency=time_candidate(run.config, candidate, columns),
-        signature=candidate.signature,
-        champion_signature=champion[1].signature if champion else None,
-        allow_signature_change=run.config.promotion.allow_signature_change,
+        look = take_look(run.pipeline.store, state, run.key, {name: rows.columns[name] for name in identity})
+    evidence = gather_evidence(
+        run.config, candidate, champion, rows, run.ingested.classes, look=look.number if look else None
     )
     return Judgement(
         generation=state.generation,
-        evaluation=evaluation,
+        evaluation=evidence.evaluation,
         gates=judge(run.config, evidence),
         latency=evidence.latency,
-        holdout=look.holdout if look and evaluation.look else None,
+        holdout=look.holdout if look and evidence.evaluation.look else None,
     )
-
-
-def wanted_columns(
-    run: Run, names: list[str], candidate: Bundle, champion: tuple[int, Bundle] | None
-) -> list[str]:
-    """Name, of the hold-out's columns, those that a model is asked with, that are sliced by or tell rows."""
-    bundles = [candidate] + ([champion[1]] if champion else [])
-    wanted = {feature.name for bundle in bundles for feature in bundle.signature.features}
-    wanted |= {*run.config.evaluation.slices, *identity_columns(names, run.config.data)}
-    return [name for name in names if name in wanted]
 
 
 def load_champion(run: Run, state: PipelineState) -> tuple[int, Bundle] | None:

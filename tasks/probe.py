@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
 
-from evertrain.bundles import Bundle
-from evertrain.config import EvaluationConfig, PipelineConfig, RegretConfig, WindowConfig
-from evertrain.datasets import Ingested, ingest, read_side, to_columns
+from evertrain.config import PipelineConfig, RegretConfig
+from evertrain.datasets import Ingested, ingest
 from evertrain.datasets.logged_rows import ingest_logged
 from evertrain.drift_records import PerformanceMeasured, RegretMeasured
 from evertrain.errors import DataRefused
-from evertrain.evaluation import evaluate
+from evertrain.evaluation.newest import aim_at_newest, judge_by, score_newest
 from evertrain.gates import BeatsChampion
-from evertrain.metrics import MetricName
 from evertrain.policy import look_level, looks_a_year
 from evertrain.progress import step
-from evertrain.records import Evaluation
 from evertrain.runs import StepRecords
 from tasks.check import Check
 from tasks.realised import from_predictions, measure_drop
 from tasks.regret import fit_probe_in_time, probe_records
 from tasks.steps import step_task
 
-ALL_BEFORE = timedelta(days=36_500)
-"""What a probe learns from where the YAML names no window."""
 HELD_OUT = re.compile(r"data\.window(\.holdout)?(?!\.\w)")
 
 
@@ -75,7 +69,7 @@ def measure_performance_task(check: Check, newest: Ingested) -> PerformanceMeasu
         if holdout is None:
             return f"the champion's hold-out value of {wanted.metric} wasn't kept; train again"
         config = judge_by(check.config, wanted.metric)
-        scored = score_newest(check, config, newest, check.bundle(), None)
+        scored = score_newest(check.pipeline.store, config, newest, check.bundle(), None)
         value = scored.metrics[wanted.metric].value
         note.text = f"{wanted.metric} {value:.4f}, {holdout:.4f} when it was held out"
     return measure_drop(wanted, value, holdout, scored.rows)
@@ -125,7 +119,8 @@ def measure_regret(
     probe = fit_probe_in_time(check, config, newest, records)
     if isinstance(probe, str):
         return probe
-    scored = score_newest(check, config, newest, probe.bundle, (check.champion.version, check.bundle()))
+    champion = (check.champion.version, check.bundle())
+    scored = score_newest(check.pipeline.store, config, newest, probe.bundle, champion)
     if scored.champion is None:
         return scored.champion_missing or "the champion can't be scored on the newest rows"
     (gain,) = scored.gains
@@ -148,42 +143,3 @@ def measure_regret(
 def tell_refused(refused: DataRefused) -> str:
     """Spell why the newest rows judge nothing; what is held out here is ``drift.current.window``."""
     return HELD_OUT.sub("drift.current.window", refused.message)
-
-
-def aim_at_newest(config: PipelineConfig) -> PipelineConfig:
-    """Hold out the newest ``drift.current.window``; learn from the ``window.train`` before it."""
-    window = config.data.window
-    learnt = window.train if window else ALL_BEFORE
-    aimed = WindowConfig(train=learnt, holdout=config.drift.current.window)
-    return config.model_copy(update={"data": config.data.model_copy(update={"window": aimed})})
-
-
-def judge_by(config: PipelineConfig, metric: MetricName, *gates: BeatsChampion) -> PipelineConfig:
-    """The same pipeline without a search, judged by one metric."""
-    evaluation = EvaluationConfig(task=config.evaluation.task, metrics=(metric,), gates=gates)
-    training = config.training.model_copy(update={"search": None})
-    return config.model_copy(update={"evaluation": evaluation, "training": training})
-
-
-def score_newest(
-    check: Check,
-    config: PipelineConfig,
-    newest: Ingested,
-    candidate: Bundle,
-    champion: tuple[int, Bundle] | None,
-) -> Evaluation:
-    """Measure both on the newest labelled rows."""
-    target = config.data.target
-    bundles = [candidate] + ([champion[1]] if champion else [])
-    wanted = {feature.name for bundle in bundles for feature in bundle.signature.features}
-    names = [column.name for column in newest.snapshot.columns if column.name in wanted]
-    table = read_side(check.pipeline.store, newest.snapshot, "holdout", target=target, columns=names)
-    return evaluate(
-        config,
-        candidate,
-        champion,
-        to_columns(table, names),
-        to_columns(table, [target])[target],
-        newest.classes,
-        seed=config.training.seed,
-    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -24,18 +23,19 @@ from evertrain.backtest.pieces import (
 )
 from evertrain.backtest.place import Place
 from evertrain.bundles import Bundle, load_bundle
-from evertrain.config import DataConfig, EvaluationConfig, PipelineConfig
+from evertrain.config import DataConfig, PipelineConfig
 from evertrain.datasets import Ingested, read_manifest, read_side, to_columns
 from evertrain.datasets.current import open_current, reference_rows
 from evertrain.datasets.snapshots import SIDES
 from evertrain.datasets.times import to_naive
 from evertrain.drift import measure_drift, plan_drift
 from evertrain.errors import DataRefused, InvalidInput, ModelFailed, TrainingError
-from evertrain.evaluation import evaluate, judge, time_candidate
+from evertrain.evaluation import judge
+from evertrain.evaluation.held_out import gather_evidence, read_held_out
+from evertrain.evaluation.newest import judge_by, score_newest
 from evertrain.evaluation.points import score_points
 from evertrain.gates import BeatsChampion
-from evertrain.metrics import MetricName
-from evertrain.records import Evaluation, GateEvidence, Snapshot
+from evertrain.records import Evaluation, Snapshot
 
 UNANSWERED = (TrainingError, InvalidInput, ModelFailed)
 VERSION = 1
@@ -48,34 +48,18 @@ def make_judge(piece: Judge, place: Place) -> JudgeMade:
     rows = place.make(piece.candidate.rows, RowsMade)
     assert rows.ingested is not None
     candidate = _load(piece.candidate, place)
-    champion = _load(piece.champion, place) if piece.champion else None
-    snapshot = rows.ingested.snapshot
-    slices = config.evaluation.slices
-    table, names = _read(place, snapshot, [candidate, champion], config.data.target, slices)
-    columns = to_columns(table, names)
+    champion = (VERSION, _load(piece.champion, place)) if piece.champion else None
+    bundles = [candidate, champion[1] if champion else None]
+    snapshot, target = rows.ingested.snapshot, config.data.target
+    held_out = read_held_out(place.store, snapshot, target, bundles, config.evaluation.slices)
     try:
-        evaluation = evaluate(
-            config,
-            candidate,
-            (VERSION, champion) if champion else None,
-            columns,
-            to_columns(table, [config.data.target])[config.data.target],
-            rows.ingested.classes,
-            seed=config.training.seed,
-            look=piece.look,
+        evidence = gather_evidence(
+            config, candidate, champion, held_out, rows.ingested.classes, look=piece.look
         )
-        latency = time_candidate(config, candidate, columns)
     except (DataRefused, *UNANSWERED) as failed:
         return JudgeMade(failed=failed.message)
-    evidence = GateEvidence(
-        evaluation=evaluation,
-        latency=latency,
-        signature=candidate.signature,
-        champion_signature=champion.signature if champion else None,
-        allow_signature_change=config.promotion.allow_signature_change,
-    )
     return JudgeMade(
-        metrics={name: each.value for name, each in evaluation.metrics.items()},
+        metrics={name: each.value for name, each in evidence.evaluation.metrics.items()},
         held=tuple(
             f"{gate.type}: {gate.reason}" for gate in judge(config, evidence) if gate.verdict == "fail"
         ),
@@ -113,11 +97,9 @@ def make_score(piece: Score, place: Place) -> ScoreMade:
         return ScoreMade(reason=there)
     target = read_config(piece.window.config).data.target
     bundle = _load(piece.champion, place)
-    table, names = _read(place, snapshot, [bundle], target)
+    rows = read_held_out(place.store, snapshot, target, [bundle])
     try:
-        metrics = score_points(
-            bundle, to_columns(table, names), to_columns(table, [target])[target], piece.metrics
-        )
+        metrics = score_points(bundle, rows.columns, rows.target, piece.metrics)
     except (InvalidInput, ModelFailed) as failed:
         return ScoreMade(rows=snapshot.holdout_rows, reason=failed.message)
     reason = None if metrics else "no metric can be told of these rows"
@@ -154,25 +136,11 @@ def _score_newest(
     config: PipelineConfig, place: Place, newest: Ingested, candidate: Bundle, champion: Bundle | None
 ) -> Evaluation | None:
     """Measure one or both on the newest labelled rows; None where these rows can't tell."""
-    table, names = _read(place, newest.snapshot, [candidate, champion], config.data.target)
+    rival = (VERSION, champion) if champion else None
     try:
-        return evaluate(
-            config,
-            candidate,
-            (VERSION, champion) if champion else None,
-            to_columns(table, names),
-            to_columns(table, [config.data.target])[config.data.target],
-            newest.classes,
-            seed=config.training.seed,
-        )
+        return score_newest(place.store, config, newest, candidate, rival)
     except (DataRefused, *UNANSWERED):
         return None
-
-
-def judge_by(config: PipelineConfig, metric: MetricName, *gates: BeatsChampion) -> PipelineConfig:
-    """The same pipeline, judged by one metric."""
-    evaluation = EvaluationConfig(task=config.evaluation.task, metrics=(metric,), gates=gates)
-    return config.model_copy(update={"evaluation": evaluation})
 
 
 def _count_newer(place: Place, snapshot: Snapshot, data: DataConfig, moment: datetime) -> int:
@@ -189,16 +157,3 @@ def _load(fit: Fit, place: Place) -> Bundle:
     made = place.make(fit, FitMade)
     assert made.bundle is not None
     return load_bundle(place.store, made.bundle)
-
-
-def _read(
-    place: Place,
-    snapshot: Snapshot,
-    bundles: Sequence[Bundle | None],
-    target: str,
-    extra: Sequence[str] = (),
-) -> tuple[Any, list[str]]:
-    """Read the labelled held-out rows' columns that a model is asked with, or that *extra* names."""
-    wanted = {feature.name for bundle in bundles if bundle for feature in bundle.signature.features}
-    names = [column.name for column in snapshot.columns if column.name in wanted | {*extra}]
-    return read_side(place.store, snapshot, "holdout", target=target, columns=names), names

@@ -18,11 +18,10 @@ from evertrain.config import (
     ServingConfig,
     TrainingConfig,
     ValidationConfig,
-    WindowConfig,
 )
 from evertrain.config import PerformanceConfig as Performance
 from evertrain.datasets import Ingested
-from evertrain.durations import LONGEST
+from evertrain.evaluation.newest import aim_at_newest
 from evertrain.metrics import DEFAULT_METRICS
 from evertrain.policy import look_level, looks_a_year
 from evertrain.records import Record, Snapshot
@@ -309,10 +308,3 @@ def plan_check(
 def plan_window(config: PipelineConfig, since: datetime, until: datetime, source: str) -> Window:
     """Name the rows of a period."""
     return Window(config=spell(neutralise(config)), since=since, until=until, source=source)
-
-
-def aim_at_newest(config: PipelineConfig) -> PipelineConfig:
-    """Hold out the newest ``drift.current.window``; learn from the ``window.train`` before it."""
-    window = config.data.window
-    aimed = WindowConfig(train=window.train if window else LONGEST, holdout=config.drift.current.window)
-    return config.model_copy(update={"data": config.data.model_copy(update={"window": aimed})})
