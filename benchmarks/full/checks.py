@@ -48,17 +48,27 @@ class Rows:
         return Rows({name: values[start:stop] for name, values in self.columns.items()})
 
 
-def make_rows(rng: np.random.Generator, rows: int, phi: float = 0.0) -> Rows:
-    """Make a stationary stream: each column follows itself with autocorrelation *phi*, none another.
+def make_latent(rng: np.random.Generator, rows: int) -> np.ndarray:
+    """Draw what a stream's columns are made of, shape [rows, columns]."""
+    return rng.normal(size=(rows, NUMBERS + CATEGORIES))
 
-    Numbers are standard normal; categories cut such numbers into 20 levels, the greatest three times as
-    frequent as the least.
-    """
-    latent = rng.normal(size=(rows, NUMBERS + CATEGORIES))
+
+def make_rows(rng: np.random.Generator, rows: int, phi: float = 0.0) -> Rows:
+    """Make a stationary stream: each column follows itself with autocorrelation *phi*, none another."""
+    latent = make_latent(rng, rows)
     if phi:
         latent[1:] *= np.sqrt(1 - phi**2)
         for row in range(1, rows):
             latent[row] += phi * latent[row - 1]
+    return spell_rows(latent)
+
+
+def spell_rows(latent: np.ndarray) -> Rows:
+    """Make columns of what ``make_latent`` drew.
+
+    Numbers are standard normal; categories cut such numbers into 20 levels, the greatest three times as
+    frequent as the least.
+    """
     columns = {f"n{place}": latent[:, place].copy() for place in range(NUMBERS)}
     for place in range(CATEGORIES):
         columns[f"c{place}"] = np.searchsorted(CUTS, latent[:, NUMBERS + place]).astype(np.float64)

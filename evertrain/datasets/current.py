@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from evertrain.datasets.tables import Table
 
+MEMORY_LIMIT = "512MB"
+"""What the windows may take: with the libraries and a column at work, a million rows are checked in 1 GiB."""
+
 __all__ = ["CurrentRows", "StoredRows", "open_current", "open_logged_current", "reference_rows"]
 
 
@@ -62,7 +65,12 @@ def open_current(config: PipelineConfig, *, as_of: datetime | None, now: datetim
     from evertrain.datasets.splits import split_rows
 
     _require_timestamp(config)
-    with source_files(config.data.source) as paths, open_table(paths, config.data.query) as found:
+    query = config.data.query
+    with (
+        source_files(config.data.source) as paths,
+        # Read twice instead of gathered: once for the newest time, once for the windows.
+        open_table(paths, query, passing=True, memory_limit=MEMORY_LIMIT) as found,
+    ):
         require_columns(found, config)
         table = settle_roles(found, config)
         window = config.drift.current.window

@@ -26,13 +26,16 @@ MEMORY_LIMIT = "1GB"
 
 
 @contextmanager
-def open_table(paths: Sequence[Path], query: str | None, *, passing: bool = False) -> Iterator[Table]:
+def open_table(
+    paths: Sequence[Path], query: str | None, *, passing: bool = False, memory_limit: str | None = None
+) -> Iterator[Table]:
     """Read *paths* as the table ``source`` and run *query* over it.
 
     Args:
         paths: Files of one format.
         query: One SELECT over ``source``; None takes its rows as they are.
         passing: The rows are wanted once, in their order: they are not gathered first, unless a query has to.
+        memory_limit: What DuckDB may take before it spills, such as 512MB; None: `MEMORY_LIMIT`.
 
     Yields:
         The query's rows, each column in its normal form: times in UTC, decimals as floats, NaN as NULL.
@@ -44,7 +47,7 @@ def open_table(paths: Sequence[Path], query: str | None, *, passing: bool = Fals
     """
     import duckdb
 
-    with open_database() as (connection, _):
+    with open_database(memory_limit) as (connection, _):
         statement = "FROM source" if query is None else _parse(connection, query)
         try:
             names = _open_source(connection, paths)
@@ -57,10 +60,10 @@ def open_table(paths: Sequence[Path], query: str | None, *, passing: bool = Fals
 
 
 @contextmanager
-def open_database() -> Iterator[tuple[DuckDBPyConnection, Path]]:
+def open_database(memory_limit: str | None = None) -> Iterator[tuple[DuckDBPyConnection, Path]]:
     """Open an empty database, and a folder that is removed at the end.
 
-    One thread, so that sums of floats don't depend on the machine; what doesn't fit into `MEMORY_LIMIT` is
+    One thread, so that sums of floats don't depend on the machine; what doesn't fit into the limit is
     spilled to the folder, which is in EVERTRAIN_HOME.
 
     Raises:
@@ -68,11 +71,12 @@ def open_database() -> Iterator[tuple[DuckDBPyConnection, Path]]:
     """
     import duckdb
 
+    limit = memory_limit or MEMORY_LIMIT
     with (
         _interrupts_heard(),
         spill_folder(read_settings().home) as spill,
-        _no_room_told(spill),
-        closing(duckdb.connect(config=_settings(spill))) as connection,
+        _no_room_told(spill, limit),
+        closing(duckdb.connect(config=_settings(spill, limit))) as connection,
     ):
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET enable_progress_bar = false")
@@ -91,7 +95,7 @@ def _interrupts_heard() -> Iterator[None]:
 
 
 @contextmanager
-def _no_room_told(spill: Path) -> Iterator[None]:
+def _no_room_told(spill: Path, limit: str) -> Iterator[None]:
     """Tell a full disk as one: DuckDB calls it memory that is used up."""
     import duckdb
 
@@ -99,7 +103,7 @@ def _no_room_told(spill: Path) -> Iterator[None]:
         yield
     except (duckdb.OutOfMemoryException, duckdb.IOException) as cause:
         raise StorageError(
-            f"There is no room for the rows beside {MEMORY_LIMIT} of memory in {spill.parent}: "
+            f"There is no room for the rows beside {limit} of memory in {spill.parent}: "
             f"{read_faults.first_lines(str(cause))} Free some space there, or set EVERTRAIN_HOME to another "
             "disk."
         ) from cause
@@ -125,10 +129,10 @@ def names_of(connection: DuckDBPyConnection) -> tuple[str, ...]:
     return tuple(name for (name,) in found)
 
 
-def _settings(spill: Path) -> dict[str, str | bool | int | float | list[str]]:
+def _settings(spill: Path, limit: str) -> dict[str, str | bool | int | float | list[str]]:
     return {
         "threads": THREADS,
-        "memory_limit": MEMORY_LIMIT,
+        "memory_limit": limit,
         "temp_directory": str(spill),
         "python_enable_replacements": False,
         "autoinstall_known_extensions": False,
@@ -176,7 +180,7 @@ def _run(
     aliases = ", ".join(f"c{place}" for place in range(len(names)))
     kind = "TABLE" if gathered else "VIEW"
     connection.execute(f"CREATE {kind} queried AS SELECT * FROM ({statement}\n) AS q({aliases})")  # noqa: S608
-    table = Table(connection, "queried", (), source_names)
+    table = Table(connection, "queried", (), source_names, gathered)
     # Of a view of files it is known that they hold a row.
     if gathered and table.fetch_one("count(*)") == (0,):
         raise SourceError("data.query gives no rows; widen what it selects.")

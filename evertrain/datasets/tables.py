@@ -58,13 +58,15 @@ class Cell(NamedTuple):
 class Table:
     """Rows in DuckDB. Their columns have names of ours inside, since those outside may be anything.
 
-    ``source_names`` are the columns that ``source`` had before the query.
+    ``source_names`` are the columns that ``source`` had before the query; ``gathered``: the rows are in the
+    database, and not read anew each time.
     """
 
     connection: DuckDBPyConnection
     name: str
     cells: tuple[Cell, ...]
     source_names: tuple[str, ...]
+    gathered: bool = True
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -111,8 +113,8 @@ class Table:
         pairs += [(expression, alias) for alias, expression in extra.items()]
         select = self._select([f"{expression} AS {alias}" for expression, alias in pairs], where, "")
         self.connection.execute(f"CREATE TABLE {name} AS {select}")
-        self.connection.execute(f"DROP TABLE {self.name}")
-        return replace(self, name=name, cells=cells)
+        self.connection.execute(f"DROP {'TABLE' if self.gathered else 'VIEW'} {self.name}")
+        return replace(self, name=name, cells=cells, gathered=True)
 
     def _select(self, expressions: Sequence[str], where: str, rest: str) -> str:
         # Not an injection: names are c0, c1 …, literals come out of quote_text.

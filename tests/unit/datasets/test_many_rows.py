@@ -136,7 +136,7 @@ def test_no_room_to_spill_to_is_told(tmp_path, monkeypatch):
     settings = queries._settings
     monkeypatch.setattr(queries, "MEMORY_LIMIT", "20MB")
     monkeypatch.setattr(
-        queries, "_settings", lambda spill: {**settings(spill), "max_temp_directory_size": "1MB"}
+        queries, "_settings", lambda *given: {**settings(*given), "max_temp_directory_size": "1MB"}
     )
 
     with pytest.raises(StorageError, match=r"There is no room for the rows beside 20MB.*EVERTRAIN_HOME"):
