@@ -9,12 +9,16 @@ from typing import Any
 
 from evertrain.datasets import Ingested
 from evertrain.drafts.looking import Extent, Look
+from evertrain.durations import parse_duration
 from evertrain.metrics import DEFAULT_METRICS
+from evertrain.records import Task
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # YAML 1.2's own words, and those that YAML 1.1's readers take for one.
 _WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 _LINE = 96
+WANTED_ROWS, LEAST_ROWS = 500, 50
+"""Where the newest window has fewer rows than a check wants by default, the draft lets it do with fewer."""
 TASKS = {
     "binary_classification": "two classes",
     "multiclass_classification": "three classes or more",
@@ -46,6 +50,7 @@ def write_text(raw: dict[str, Any], look: Look, ingested: Ingested) -> str:
         "",
         "promotion:",
         "  strategy: {type: direct}          # how a better model takes over",
+        *_drift_lines(raw["data"], look.task, ingested),
     ]
     return "\n".join([*lines, ""])
 
@@ -146,8 +151,8 @@ def _validation_lines(extents: Sequence[Extent], ingested: Ingested) -> Iterator
     yield "  on_failure: stop                  # or quarantine: set the rows aside and go on"
 
 
-def _evaluation_lines(task: str) -> Iterator[str]:
-    first, second = next(DEFAULT_METRICS[known] for known in DEFAULT_METRICS if known == task)[:2]
+def _evaluation_lines(task: Task) -> Iterator[str]:
+    first, second = DEFAULT_METRICS[task]
     yield "evaluation:"
     yield f"  task: {task}    # {TASKS[task]}"
     yield f"  metrics: [{first}, {second}]    # the first is the primary one"
@@ -157,3 +162,23 @@ def _evaluation_lines(task: str) -> Iterator[str]:
     yield f"    - {{type: not_worse, metric: {second}}}"
     yield "    # Callers must be able to go on sending what they send."
     yield "    - {type: signature}"
+
+
+def _drift_lines(data: dict[str, Any], task: Task, ingested: Ingested) -> Iterator[str]:
+    if "window" not in data:
+        return
+    metric = DEFAULT_METRICS[task][0]
+    days = max(1, parse_duration(data["window"]["holdout"]).days // 2)
+    rows = ingested.snapshot.holdout_rows // 2
+    least = f", min_rows: {max(LEAST_ROWS, rows // 2)}" if rows < WANTED_ROWS else ""
+    gain = "0}       # in the target's own unit" if task == "regression" else "0.01}"
+    yield ""
+    yield "drift:"
+    yield '  # schedule: "0 6 * * *"           # when `evertrain deploy` has it checked'
+    yield "  # The newest rows; shorter than `holdout`, so that what changed is seen soon."
+    yield f"  current: {{window: {days}d{least}}}"
+    yield "  # Retrain where a model that learns from newer rows is shown to do better; `evertrain backtest`"
+    yield "  # tells what that would have come to."
+    yield f"  regret: {{metric: {metric}, min_gain: {gain}"
+    yield "  retrain_on: [data, regret]"
+    yield "  cooldown: 7d"

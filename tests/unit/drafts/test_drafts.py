@@ -89,6 +89,20 @@ def test_a_draft_says_what_was_found(tmp_path):
     )
 
 
+def test_a_draft_retrains_where_that_pays(tmp_path):
+    """Newer rows are probed in half the window that judges a retrain; rows without times aren't checked."""
+    config = try_out(draft(write(tmp_path, table())), tmp_path)
+
+    assert config.data.window is not None
+    assert config.drift.regret is not None
+    assert config.drift.current.window == timedelta(days=config.data.window.holdout.days // 2)
+    assert config.drift.current.min_rows == 50
+    assert (config.drift.regret.metric, config.drift.retrain_on) == ("roc_auc", ("data", "regret"))
+
+    timeless = try_out(draft(write(tmp_path, table().drop(columns="at"))), tmp_path)
+    assert timeless.drift.regret is None
+
+
 @pytest.mark.parametrize(
     ("values", "task"),
     [
