@@ -42,7 +42,7 @@ labels:
   join: prediction_id
   column: outcome
   arrived_at: told
-training: {estimator: sklearn.discriminant_analysis.LinearDiscriminantAnalysis}
+training: {estimator: sklearn.gaussian_process.GaussianProcessClassifier}
 evaluation: {task: binary_classification, metrics: [roc_auc, log_loss], slices: [purpose]}
 drift:
   current: {from: predictions, window: 5d, min_rows: 300}

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("prefect")]
 Write = Callable[..., Path]
 Run = Callable[..., int]
 Answer = Callable[[], dict[str, Any]]
-LEARNER = "sklearn.discriminant_analysis.LinearDiscriminantAnalysis"
+LEARNER = "sklearn.gaussian_process.GaussianProcessClassifier"
 VALIDATION = """\
 validation:
   on_failure: quarantine

@@ -13,7 +13,7 @@ Run = Callable[..., int]
 Answer = Callable[[], dict[str, Any]]
 
 WEAK = "sklearn.dummy.DummyClassifier"
-STRONG = "sklearn.discriminant_analysis.LinearDiscriminantAnalysis"
+STRONG = "sklearn.gaussian_process.GaussianProcessClassifier"
 
 
 def test_rollback_makes_the_earlier_champion_the_champion(

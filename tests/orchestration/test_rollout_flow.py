@@ -23,7 +23,7 @@ Run = Callable[..., int]
 Answer = Callable[[], dict[str, Any]]
 
 WEAK = "sklearn.dummy.DummyClassifier"
-BETTER = ["training.estimator=sklearn.discriminant_analysis.LinearDiscriminantAnalysis"]
+BETTER = ["training.estimator=sklearn.gaussian_process.GaussianProcessClassifier"]
 CANARY = ["promotion.strategy={type: canary, steps: [50, 100], bake: 0s}"]
 BOUND_SECONDS = 30
 

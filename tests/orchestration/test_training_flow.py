@@ -16,8 +16,12 @@ from flows.launch import TrainingFlow
 pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("prefect")]
 Write = Callable[..., Path]
 WEAK = "sklearn.dummy.DummyClassifier"
-STRONG = "sklearn.discriminant_analysis.LinearDiscriminantAnalysis"
-SAME = "training.params={tol: 0.001}"
+STRONG = "sklearn.gaussian_process.GaussianProcessClassifier"
+SAME = "training.params={max_iter_predict: 101}"
+FAILING = [
+    "training.estimator=sklearn.discriminant_analysis.LinearDiscriminantAnalysis",
+    "training.params={solver: svd, shrinkage: 0.5}",
+]
 
 
 def opened(path: Path) -> Pipeline:
@@ -136,7 +140,7 @@ def test_bad_data_is_told_before_what_it_broke(
     )
 
     with pytest.raises(DataRefused, match="income"):
-        training(str(path), overrides=["training.params={solver: svd, shrinkage: 0.5}"])
+        training(str(path), overrides=FAILING)
 
 
 def test_a_step_that_fails_on_good_data_keeps_its_error(
@@ -152,7 +156,7 @@ def test_a_step_that_fails_on_good_data_keeps_its_error(
     )
 
     with pytest.raises(TrainingError, match="shrinkage"):
-        training(str(path), overrides=["training.params={solver: svd, shrinkage: 0.5}"])
+        training(str(path), overrides=FAILING)
 
 
 def test_a_second_train_meets_the_living_first(

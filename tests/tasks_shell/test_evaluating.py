@@ -30,7 +30,6 @@ GATES = [
     {"type": "latency", "p99_ms": 1000},
 ]
 CLAIM = 1
-# Not tried in ONNX: the child that converts takes longer than all the rest.
 LEARNER = "sklearn.discriminant_analysis.LinearDiscriminantAnalysis"
 
 
