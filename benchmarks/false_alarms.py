@@ -26,7 +26,7 @@ from peers.environments import NotInstalled, python_of
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks" / "full"))
 RESULTS = ROOT / "benchmarks" / "results" / "false_alarms.json"
-CHECKS = 40
+CHECKS = 20
 MOVED = 0.5
 MAX_SHARE = 0.3
 """Our default: of so many columns, drifted, a check makes a drift; Evidently's preset says half."""
