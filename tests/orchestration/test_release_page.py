@@ -27,7 +27,7 @@ from serving.prediction_log.parts import make_answer_parts, make_label_parts
 
 pytestmark = [
     pytest.mark.timeout(900),
-    pytest.mark.slow,
+    pytest.mark.services,
     pytest.mark.flow,
     pytest.mark.xdist_group("prefect"),
 ]
