@@ -99,7 +99,9 @@ def chance_of(score: float, at: AtSize) -> float:
     if score < at.scores[0] or score <= LEAST_SCORE:
         return 1.0
     if score >= at.scores[-1]:
-        return float(SHARES[-1] * (score / at.scores[-1]) ** (-1 / at.tail))
+        # By logarithms: a finite score may be too many times as large.
+        beyond = np.log(score) - np.log(at.scores[-1])
+        return float(SHARES[-1] * np.exp(-beyond / at.tail))
     return float(np.exp(np.interp(np.log(score), np.log(at.scores), np.log(SHARES))))
 
 

@@ -15,6 +15,7 @@ from evertrain.drift import measure_drift, plan_drift
 from evertrain.drift.blocks import block_length
 from evertrain.drift.curves import (
     SHARES,
+    AtSize,
     at_size,
     calibrate_codes,
     calibrate_numbers,
@@ -247,3 +248,10 @@ def test_rows_in_blocks_are_taken_in_blocks() -> None:
     assert at_size(held, 8000, 1000).scores[-2] > 3 * at_size(mixed, 8000, 1000).scores[-2]
     texts = np.repeat(rng.integers(0, 4, 200), 50)
     assert calibrate_codes(texts).block > 40
+
+
+def test_a_score_beyond_all_measure_has_no_chance() -> None:
+    """However many times as large as the curve's last a finite score is, its chance is a number, and small."""
+    at = AtSize(np.full(len(SHARES), 1e-12), 0.5)
+
+    assert chance_of(1e308, at) == pytest.approx(0.0, abs=1e-100)
