@@ -251,7 +251,7 @@ def test_rows_in_blocks_are_taken_in_blocks() -> None:
 
 
 def test_a_score_beyond_all_measure_has_no_chance() -> None:
-    """However many times as large as the curve's last a finite score is, its chance is a number, and small."""
+    """However far a finite score lies beyond the curve, its chance is a number, and small."""
     at = AtSize(np.full(len(SHARES), 1e-12), 0.5)
 
     assert chance_of(1e308, at) == pytest.approx(0.0, abs=1e-100)
