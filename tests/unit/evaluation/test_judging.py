@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import numpy as np
 import pytest
 
 from evertrain.config import PipelineConfig
+from evertrain.durations import LONGEST
 from evertrain.evaluation import counts_looks, evaluate, judge, time_candidate
 from evertrain.evaluation.gains import exact_interval
+from evertrain.evaluation.held_out import HeldOut, gather_evidence
+from evertrain.evaluation.newest import aim_at_newest, judge_by
 from evertrain.predictions import Prediction
 from evertrain.records import Feature, GateEvidence, Signature
 
@@ -168,3 +173,52 @@ def test_slices_of_a_regression_are_compared():
     found = evaluate(config, pair[0], (1, pair[1]), columns, target, None, seed=0)
     assert (found.slices[0].shown, found.slices[0].total) == (5, 5)
     assert all(each.low > 0.5 for each in found.slices[0].slices)
+
+
+def test_the_gates_are_shown_both_models():
+    """Candidate and champion on the same rows, both signatures, and what the pipeline lets change."""
+    columns, target = binary_rows()
+    candidate, champion = (
+        FakeBundle("binary_classification", BOTH, column=name) for name in ("noise", "score")
+    )
+    config = make_config(gates=[{"type": "signature"}])
+
+    evidence = gather_evidence(config, candidate, (3, champion), HeldOut(columns, target), BOTH)
+
+    assert evidence.evaluation.champion is not None
+    assert evidence.evaluation.champion.version == 3
+    assert (evidence.signature, evidence.champion_signature) == (candidate.signature, champion.signature)
+    assert [each.verdict for each in judge(config, evidence)] == ["fail"]
+    alone = gather_evidence(config, candidate, None, HeldOut(columns, target), BOTH)
+    assert (alone.champion_signature, alone.evaluation.champion) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("window", "train"), [({"train": "90d", "holdout": "30d"}, timedelta(days=90)), (None, LONGEST)]
+)
+def test_the_newest_rows_are_those_of_a_check(window, train):
+    """Held out is the check's window, learnt from what lies before; one metric judges, no search runs."""
+    config = PipelineConfig.model_validate(
+        {
+            "name": "pipeline",
+            "data": {
+                "source": {"type": "files", "uri": "x.csv"},
+                "target": "y",
+                "timestamp": "t",
+                "window": window,
+            },
+            "training": {"estimator": "sklearn.dummy.DummyClassifier"},
+            "evaluation": {"task": "binary_classification"},
+            "drift": {"current": {"window": "5d"}},
+        }
+    )
+
+    aimed = aim_at_newest(judge_by(config, "accuracy"))
+
+    assert aimed.data.window is not None
+    assert (aimed.data.window.train, aimed.data.window.holdout) == (train, timedelta(days=5))
+    assert (aimed.evaluation.metrics, aimed.evaluation.gates, aimed.training.search) == (
+        ("accuracy",),
+        (),
+        None,
+    )
