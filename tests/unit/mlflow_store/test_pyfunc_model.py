@@ -87,9 +87,12 @@ def test_loading_in_a_fresh_process_is_quiet(champion):
 
 def test_the_folder_is_what_mlflow_s_own_call_writes(facts, tmp_path):
     """`save_model`, given the same, writes the same flavour, signature, requirements and files."""
-    import mlflow.pyfunc
     import yaml
-    from mlflow.models import Model
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow's own type hints displease it when it is first imported
+        import mlflow.pyfunc
+        from mlflow.models import Model
 
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
     ours.mkdir()
