@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from onnx import TensorProto, helper
-from services import SIGNATURE
+from services import store_model
 
-from evertrain.bundle_files import Golden, write_bundle
-from evertrain.canonical import canonical_json
 from evertrain.storage import Store
 
 CHALLENGER, HOSTILE = 7.0, 666.0
@@ -102,13 +100,4 @@ def store_hostile(store: Store, harm: Callable[[], list[Node]]) -> str:
         [helper.make_tensor_value_info("in_000", TensorProto.FLOAT, shape)],
         [helper.make_tensor_value_info("variable", TensorProto.FLOAT, shape)],
     )
-    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
-    golden = Golden(columns={"x": [1.0, None]}, tolerance=1e-6, values=[CHALLENGER, CHALLENGER])
-    files = {
-        "model.onnx": bytes(model.SerializeToString()),
-        "signature.json": canonical_json(SIGNATURE.model_dump(mode="json")),
-        "golden.json": canonical_json(golden.model_dump(mode="json")),
-        "statistics.json": b"{}",
-        "provenance.json": b"{}",
-    }
-    return write_bundle(store, "onnx", files, "proof")
+    return store_model(store, made, CHALLENGER)

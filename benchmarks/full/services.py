@@ -50,7 +50,12 @@ def store_constant(store: Store, value: float, *, fails_over: float | None = Non
         [helper.make_tensor_value_info("in_000", TensorProto.FLOAT, [None, 1])],
         [helper.make_tensor_value_info("variable", TensorProto.FLOAT, [None, 1])],
     )
-    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    return store_model(store, made, value)
+
+
+def store_model(store: Store, graph: Any, value: float) -> str:
+    """Write a bundle of *graph*, which answers *value* to its golden rows; gives its digest."""
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
     golden = Golden(columns={"x": [1.0, None]}, tolerance=1e-6, values=[value, value])
     files = {
         "model.onnx": bytes(model.SerializeToString()),
